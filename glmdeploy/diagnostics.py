@@ -1,0 +1,127 @@
+"""A judgement with a code, and how people and programs read it.
+
+Text follows rustc: code and message, the place, the quoted line with a caret, notes, a hint. It is
+understandable without colour. JSON holds the same members and never null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+KeyPath = tuple[str | int, ...]
+
+
+class Level(StrEnum):
+    """How bad it is; only an error stops a render."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A place: a file with line and column (both from 1), or an option of the command line (line 0)."""
+
+    path: str
+    line: int = 0
+    column: int = 0
+    width: int = 1
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One judgement. ``at`` names keys of the profile; the source layer turns them into ``span``."""
+
+    code: str
+    message: str
+    level: Level = Level.ERROR
+    at: KeyPath = ()
+    label: str = ""
+    notes: tuple[str, ...] = ()
+    hint: str = ""
+    span: Span | None = field(default=None, compare=False)
+
+    def as_json(self) -> dict[str, str | int | list[str]]:
+        """The members of the JSON form, in order; empty strings and zeros where unknown."""
+        span = self.span or Span("")
+        return {
+            "code": self.code,
+            "level": self.level.value,
+            "message": self.message,
+            "label": self.label,
+            "notes": list(self.notes),
+            "hint": self.hint,
+            "path": span.path,
+            "line": span.line,
+            "column": span.column,
+        }
+
+
+class GlmdeployError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class ProfileError(GlmdeployError):
+    """The input cannot be turned into a plan; carries coded diagnostics."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("; ".join(f"{d.code}: {d.message}" for d in self.diagnostics))
+
+
+class WriteError(GlmdeployError):
+    """Files could not be written (exit 1) or would be clobbered (exit 3); carries the diagnostics."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], *, clobber: bool = False) -> None:
+        self.diagnostics = tuple(diagnostics)
+        self.clobber = clobber
+        super().__init__("; ".join(f"{d.code}: {d.message}" for d in self.diagnostics))
+
+
+_COLOURS = {Level.ERROR: "\x1b[1;31m", Level.WARNING: "\x1b[1;33m", Level.NOTE: "\x1b[1;36m"}
+_RESET = "\x1b[0m"
+
+
+def render_text(found: Iterable[Diagnostic], *, colour: bool = False) -> str:
+    """All diagnostics as text for a terminal, one blank line between them."""
+    return "\n".join(_one(d, colour=colour) for d in found)
+
+
+def _one(d: Diagnostic, *, colour: bool) -> str:
+    head = f"{d.level.value}[{d.code}]"
+    if colour:
+        head = f"{_COLOURS[d.level]}{head}{_RESET}"
+    lines = [f"{head}: {d.message}"]
+    lines += _place(d)
+    lines += [f"  = note: {note}" for note in d.notes]
+    if d.hint:
+        lines.append(f"  = hint: {d.hint}")
+    return "\n".join(lines) + "\n"
+
+
+def _place(d: Diagnostic) -> list[str]:
+    span = d.span
+    if span is None:
+        return [f"  = {d.label}"] if d.label else []
+    if not span.line:
+        return [f"  --> {span.path}"] + ([f"  = {d.label}"] if d.label else [])
+    gutter = " " * len(str(span.line))
+    caret = " " * (span.column - 1) + "^" * max(1, span.width)
+    return [
+        f"{gutter} --> {span.path}:{span.line}:{span.column}",
+        f"{gutter} |",
+        f"{span.line} | {span.text}",
+        f"{gutter} | {caret} {d.label}".rstrip(),
+    ]
+
+
+def has_errors(found: Iterable[Diagnostic]) -> bool:
+    """Whether any diagnostic is an error."""
+    return any(d.level is Level.ERROR for d in found)

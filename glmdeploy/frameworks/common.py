@@ -1,0 +1,256 @@
+"""What the frameworks share: legality by divisibility, stage costs, and building a command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from glmdeploy import verdict
+from glmdeploy.memory import absorbed_copies, weigher
+from glmdeploy.plan import Hole, MemoryBudget, Mtp, Refusal, SecretRef, Settings, Slot, StageBudget, Term
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from glmdeploy.layout import Layout
+    from glmdeploy.plan import KVFormat, Plan, StageNeed, Word
+    from glmdeploy.spec import Spec
+
+KV_PAGE = 64  # tokens; SGLang forces it on CUDA (0.5.23 model_overrides/deepseek_v2.py:156-175)
+BF16_ROW = 576 * 2
+FP8_ROW = 576
+FP8_DS_MLA_ROW = 656  # 512 FP8 values, 4 FP32 scales, 64 BF16 rotary values
+NVFP4_ROW = 352
+INDEX_ROW = 132  # 128 FP8 values and one FP32 scale, whatever the KV cache's type
+BLACKWELL = ("sm100", "sm103")
+LEADER_PORT = 20000
+CLAIM_PATH = "/models"
+
+
+class Adapter:
+    """An `Engine` with what most frameworks share. Subclasses say what differs."""
+
+    one_process = False
+    default_context = verdict.DEFAULT_CONTEXT
+    fraction_cap = verdict.SGLANG_FRACTION_CAP
+
+    # --- legality -------------------------------------------------------------------------------
+
+    def tensor_sizes(self, spec: Spec) -> Sequence[int]:
+        """Powers of two up to the heads, and the divisors of the GPU count: what people try."""
+        gpus = spec.cluster.gpus
+        sizes = {2**i for i in range(7) if 2**i <= gpus}
+        return sorted(sizes | {n for n in range(1, min(gpus, spec.model.heads) + 1) if gpus % n == 0})
+
+    def stage_counts(self, spec: Spec, tp: int) -> Iterable[int]:
+        """Every number of stages that the GPUs and layers allow."""
+        return range(1, min(spec.cluster.gpus // tp, spec.model.layers) + 1)
+
+    def expert_sizes(self, spec: Spec, tp: int) -> Sequence[int]:
+        """One: experts are cut by tensor parallelism. Memory is the same either way."""
+        del spec, tp
+        return (1,)
+
+    def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
+        """Divisibility of heads and experts, and what the framework's version cannot do."""
+        model, checkpoint = spec.model, spec.checkpoint
+        if model.heads % layout.tp:
+            legal = ", ".join(str(n) for n in range(1, model.heads + 1) if model.heads % n == 0 and n <= checkpoint.max_tp)
+            return Refusal("GLM301", f"{model.heads} attention heads are not divisible by tensor parallel size {layout.tp}; legal: {legal}")
+        if layout.tp > checkpoint.max_tp:
+            return Refusal(
+                "GLM302",
+                f"an expert's width {model.expert_intermediate} / {layout.tp} is not a whole number of `{checkpoint.id}` blocks; "
+                f"tensor parallel size is at most {checkpoint.max_tp}",
+            )
+        if layout.ep not in {1, layout.tp}:
+            return Refusal("GLM306", f"expert parallel size {layout.ep}: it is 1 or the tensor parallel size {layout.tp}")
+        if layout.pp > model.layers:
+            return Refusal("GLM305", f"{layout.pp} pipeline stages, and there are {model.layers} layers")
+        return None
+
+    def starts(self, spec: Spec) -> frozenset[int]:
+        """Any layer may start a stage."""
+        return frozenset(range(spec.model.layers))
+
+    def mtp(self, spec: Spec, layout: Layout) -> Mtp:
+        """Off unless a framework says otherwise."""
+        del layout
+        reason = f"{spec.framework.name} has no multi-token prediction for this model"
+        return Mtp(enabled=False, draft_tokens=0, reason=reason, refused=True)
+
+    # --- settings -------------------------------------------------------------------------------
+
+    def default_chunk(self, spec: Spec) -> int:
+        """Tokens of one prefill step when nobody says otherwise."""
+        raise NotImplementedError  # every subclass has one
+
+    def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
+        """Requests that run at a time when nobody says otherwise."""
+        raise NotImplementedError  # every subclass has one
+
+    def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
+        """The memory fraction that the framework would choose by itself."""
+        raise NotImplementedError  # every subclass has one
+
+    def ladder(self, spec: Spec, layout: Layout) -> Sequence[Settings]:
+        """Defaults; then per prefill chunk the default and the highest fraction; MTP off last."""
+        mtp = self.mtp(spec, layout)
+        rungs = self._climb(spec, layout, mtp)
+        if mtp.enabled and spec.request.mtp is None:
+            off = Mtp(enabled=False, draft_tokens=0, reason="off: its layer takes memory that the context needs")
+            last = self._climb(spec, layout, off)[-1]
+            rungs.append(replace(last, comfort=(*last.comfort, "multi-token prediction off")))
+        return rungs
+
+    def _climb(self, spec: Spec, layout: Layout, mtp: Mtp) -> list[Settings]:
+        request = spec.request
+        chunk = request.prefill_chunk or self.default_chunk(spec)
+        running = request.concurrency or self.default_running(spec, layout, mtp)
+        small = min(running, verdict.TIGHT_RUNNING)
+        base = Settings(self.default_context, 0.0, chunk, running, self.kv(spec), mtp)
+        rungs: list[Settings] = []
+        for size in [chunk] if request.prefill_chunk else [chunk, *(c for c in verdict.PREFILL_CHUNKS if c < chunk)]:
+            gave = (f"prefill chunk {size:,}",) if size < chunk else ()
+            rung = replace(base, prefill_chunk=size, max_running=small if gave else running, comfort=gave)
+            own = self.default_fraction(spec, layout, rung)
+            given = request.memory_fraction
+            if given is not None:
+                raised = (f"memory fraction {given:g}",) if given > own else ()
+                rungs.append(replace(rung, memory_fraction=given, comfort=gave + raised))
+                continue
+            rungs.append(replace(rung, memory_fraction=own))
+            if own < self.fraction_cap:
+                raised = ("memory fraction raised",)
+                rungs.append(replace(rung, memory_fraction=self.fraction_cap, max_running=small, comfort=gave + raised))
+        return rungs
+
+    # --- memory ---------------------------------------------------------------------------------
+
+    def kv(self, spec: Spec) -> KVFormat:
+        """The KV cache's format for this GPU and request."""
+        raise NotImplementedError  # every subclass has one
+
+    def stage_cost(self, spec: Spec, layout: Layout, settings: Settings) -> Callable[[int, int], int]:
+        """Weights, absorbed copies and the KV rows of one request of the context."""
+        model, kv = spec.model, settings.kv
+        weights = weigher(model, spec.checkpoint, layout.tp)
+        rows = [kv.row + (kv.index if kv.all_layers_indexed or i in model.full_indexer_layers else 0) for i in range(model.layers)]
+        sums = tuple(accumulate(rows, initial=0))
+        copy = absorbed_copies(model, 1, layout.tp)
+
+        def cost(first: int, end: int) -> int:
+            size = weights.stage(first, end, mtp=settings.mtp.enabled, shared_embedding=False)
+            return size + (end - first) * copy + settings.context * (sums[end] - sums[first])
+
+        return cost
+
+    def static_budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings, before: int) -> MemoryBudget:
+        """SGLang's division: a fraction of what is free before loading holds weights and KV cache.
+
+        Every rank gets the least room of any rank (0.5.23 mem_cache/kv_cache_configurator.py:2990), and
+        the token count is the least of any stage. ``before`` are the bytes taken before loading.
+        """
+        capacity = spec.cluster.gpu.memory_bytes
+        static = int(settings.memory_fraction * (capacity - before))
+        pool = max(0, min(static - n.weights - n.resident_bytes for n in needs))
+        stages = tuple(_stage(n, capacity, pool) for n in needs)
+        tokens = pool // max(n.kv_per_token for n in needs) // KV_PAGE * KV_PAGE
+        return MemoryBudget(stages, tokens)
+
+
+def _stage(need: StageNeed, capacity: int, kv_cache: int) -> StageBudget:
+    return StageBudget(
+        first_layer=need.first_layer,
+        end_layer=need.end_layer,
+        capacity=capacity,
+        weights=need.weights,
+        kv_cache=kv_cache,
+        activations=need.activation_bytes,
+        overhead=need.resident_bytes + need.outside_bytes,
+        kv_per_token=need.kv_per_token,
+        terms=(*need.resident, *need.outside, *need.activations),
+    )
+
+
+def utilised_budget(spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
+    """vLLM's division: a fraction of the whole GPU holds weights, activations, graphs and KV cache.
+
+    Each stage keeps its own room; the number of blocks is the least of any stage (vllm 0.33.0
+    v1/core/kv_cache_utils.py).
+    """
+    capacity = spec.cluster.gpu.memory_bytes
+    budget = int(settings.memory_fraction * capacity)
+    rooms = [max(0, budget - n.weights - n.resident_bytes - n.outside_bytes - n.activation_bytes) for n in needs]
+    stages = tuple(_stage(n, capacity, room) for n, room in zip(needs, rooms, strict=True))
+    tokens = min(room // n.kv_per_token for n, room in zip(needs, rooms, strict=True)) // KV_PAGE * KV_PAGE
+    return MemoryBudget(stages, tokens)
+
+
+def model_word(spec: Spec) -> str:
+    """The model as the command line names it: a repository of the hub, or a folder."""
+    if spec.weights.hub:
+        return spec.weights.hub
+    if spec.weights.claim:
+        return CLAIM_PATH
+    return spec.weights.path
+
+
+@dataclass
+class Command:
+    """A command line under construction; options by neutral name, so that versions choose the spelling."""
+
+    spec: Spec
+    words: list[Word]
+
+    def add(self, flag: str, *values: str | float | Hole) -> Command:
+        """Append the option for ``flag`` and its values."""
+        self.words.append(self.spec.framework.option(flag, self.spec.version))
+        self.words += [v if isinstance(v, Hole) else str(v) for v in values]
+        return self
+
+    def add_if(self, wanted: object, flag: str, *values: str | float | Hole) -> Command:
+        """As ``add`` when ``wanted`` is true."""
+        return self.add(flag, *values) if wanted else self
+
+    def finish(self) -> tuple[Word, ...]:
+        """The words, the user's own last: the last of two wins in both parsers."""
+        return (*self.words, *self.spec.extra_args)
+
+
+def environment(spec: Spec, own: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """The framework's variables and then the user's, sorted; the user's win."""
+    return tuple(sorted({**own, **dict(spec.env)}.items()))
+
+
+def offline(spec: Spec) -> dict[str, str]:
+    """Keeps the hub client from asking the network when the weights are local."""
+    return {} if spec.weights.hub else {"HF_HUB_OFFLINE": "1"}
+
+
+def thinking_kwargs(spec: Spec) -> str:
+    """The chat template's arguments for the default thinking effort; empty for `max`, the template's own default."""
+    return {"high": '{"reasoning_effort":"high"}', "off": '{"enable_thinking":false}'}.get(spec.thinking, "")
+
+
+def secrets(spec: Spec, api_key_variable: str) -> tuple[SecretRef, ...]:
+    """References to the secrets that the profile names."""
+    refs = []
+    if spec.api_key_secret:
+        refs.append(SecretRef(api_key_variable, spec.api_key_secret, "api-key"))
+    if spec.hub_token_secret and spec.weights.hub:
+        refs.append(SecretRef("HF_TOKEN", spec.hub_token_secret, "token"))
+    return tuple(refs)
+
+
+def role(plan: Plan, rank: int) -> str:
+    """``server`` for a single rank, else ``leader`` or ``worker``."""
+    if plan.layout.nodes == 1:
+        return "server"
+    return "leader" if rank == 0 else "worker"
+
+
+PORT = Hole(Slot.PORT)
+RANK = Hole(Slot.RANK)
+API_KEY = Hole(Slot.API_KEY)

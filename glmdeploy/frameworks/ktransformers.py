@@ -1,0 +1,178 @@
+"""KTransformers: attention and some experts on the GPUs, the rest of the experts in the host's RAM.
+
+The server is sglang-kt, a fork of SGLang; one process on one host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from glmdeploy.frameworks.common import (
+    API_KEY,
+    BF16_ROW,
+    FP8_DS_MLA_ROW,
+    INDEX_ROW,
+    PORT,
+    Adapter,
+    Command,
+    environment,
+    model_word,
+    offline,
+    role,
+    secrets,
+)
+from glmdeploy.memory import (
+    COMMUNICATORS,
+    DEVICE_CONTEXT,
+    INDEXER_LOGITS,
+    absorbed_copies,
+    activation_bytes,
+    kv_per_token,
+    rope_cache,
+    weigher,
+)
+from glmdeploy.plan import Health, KVFormat, Process, Refusal, StageNeed, Term
+from glmdeploy.units import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from glmdeploy.layout import Layout, Placement
+    from glmdeploy.plan import MemoryBudget, Mtp, Plan, Settings, Word
+    from glmdeploy.spec import Spec
+
+_TUTORIAL = "kvcache-ai/ktransformers doc/en/kt-kernel/GLM-5.2-Tutorial.md"
+REFERENCE_THREADS = 96  # the tutorial's host: 96 inference threads in two pools
+REFERENCE_POOLS = 2
+_RUNNING = 8  # --max-running-requests in the tutorial
+_PREFILL_THRESHOLD = 1024  # above it, a layer's experts are copied to the GPUs for prefill
+_METHODS = {"fp8": "FP8", "bf16": "BF16"}
+
+
+class KTransformers(Adapter):
+    """sglang-kt's memory: SGLang's division, with routed experts mostly off the GPU."""
+
+    one_process = True
+
+    def stage_counts(self, spec: Spec, tp: int) -> Iterable[int]:
+        """One: sglang-kt runs as one process on one host."""
+        del spec, tp
+        return (1,)
+
+    def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
+        """One host, no pipeline stages."""
+        if layout.pp > 1:
+            return Refusal("GLM318", f"sglang-kt runs GLM-5.2 without pipeline stages ({layout.pp} were asked for)")
+        if layout.world > spec.cluster.gpus_per_node:
+            return Refusal("GLM308", f"sglang-kt runs on one host, and {layout.world} GPUs are on hosts of {spec.cluster.gpus_per_node}")
+        return super().refuse(spec, layout)
+
+    def kv(self, spec: Spec) -> KVFormat:
+        """FP8 for the FP8 checkpoint as in the tutorial; indexer rows on every layer (NSATokenToKVPool)."""
+        wanted = spec.request.kv_cache_dtype
+        if wanted == "fp8" or (wanted == "auto" and spec.checkpoint.id == "fp8"):
+            return KVFormat("fp8_e4m3", "fp8", FP8_DS_MLA_ROW, INDEX_ROW, all_layers_indexed=True, source="sglang-kt 0.7.2 NSATokenToKVPool")
+        return KVFormat("bfloat16", "bf16", BF16_ROW, INDEX_ROW, all_layers_indexed=True, source="sglang-kt 0.7.2 NSATokenToKVPool")
+
+    def default_chunk(self, spec: Spec) -> int:
+        """As SGLang for cards below 60 GiB."""
+        del spec
+        return 4096
+
+    def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
+        """As in the tutorial."""
+        del spec, layout, mtp
+        return _RUNNING
+
+    def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
+        """SGLang's heuristic for a server with this chunk: (memory - reserve) / memory, MiB."""
+        total = spec.cluster.gpu.memory_mib
+        reserve = 512 + 1.5 * settings.prefill_chunk + layout.tp / 8 * 1024 + settings.max_running * 2
+        return round((total - reserve) / total, 3)
+
+    def ladder(self, spec: Spec, layout: Layout) -> Sequence[Settings]:
+        """As for SGLang, with as many experts on the GPUs as the rest leaves room for."""
+        return [replace(rung, gpu_experts=0) for rung in super().ladder(spec, layout)]
+
+    def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
+        """Everything but routed experts, a buffer for one layer's experts, and the experts that fit."""
+        model, checkpoint = spec.model, spec.checkpoint
+        moe_layers = model.layers - model.dense_layers
+        per_expert = moe_layers * model.expert_bytes(checkpoint.experts, layout.tp)
+        weights = weigher(model, checkpoint, layout.tp).stage(0, model.layers, mtp=False, shared_embedding=True)
+        buffer = model.experts * model.expert_bytes(checkpoint.experts, 1)
+        outside = [Term("CUDA context", DEVICE_CONTEXT, "SGLang logs on H100-80GB"), Term("CUDA graphs", settings.max_running * 2 * MIB, "sglang memory_hook.py")]
+        if layout.tp > 1:
+            outside.insert(1, Term("communicators", COMMUNICATORS, "SGLang log on 16 x H200"))
+        resident = (
+            Term("prefill buffer, one layer's experts", buffer, f"{_TUTORIAL}: whole on each GPU, the share under tensor parallelism is not documented"),
+            Term("BF16 copies of the absorbed MLA projections", absorbed_copies(model, model.layers, layout.tp), "sglang w_kc, w_vc"),
+            Term("rotary cache, FP32", rope_cache(model, 4), "sglang: 1,048,576 positions"),
+        )
+        activations = (
+            Term("prefill working set", activation_bytes(model, layout.tp, settings.prefill_chunk), "tensor shapes, [est]"),
+            Term("indexer logits", INDEXER_LOGITS, "as SGLang"),
+        )
+        rows = kv_per_token(model, settings.kv, 0, model.layers, mtp=False)
+        bare = weights - model.experts * per_expert
+        need = StageNeed(0, model.layers, bare, resident, tuple(outside), activations, rows)
+        return (replace(need, weights=bare + self.experts_that_fit(spec, need, settings, per_expert) * per_expert),)
+
+    def experts_that_fit(self, spec: Spec, need: StageNeed, settings: Settings, per_expert: int) -> int:
+        """Routed experts a layer that fill what the context leaves of the static fraction."""
+        before = sum(t.size for t in need.outside if t.name != "CUDA graphs")
+        static = int(settings.memory_fraction * (spec.cluster.gpu.memory_bytes - before))
+        room = static - need.weights - need.resident_bytes - (settings.context + 64) * need.kv_per_token
+        return max(0, min(spec.model.experts, room // per_expert))
+
+    def budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
+        """A fraction of what is free before loading, as SGLang."""
+        before = sum(t.size for t in needs[0].outside if t.name != "CUDA graphs")
+        return self.static_budget(spec, needs, settings, before)
+
+
+def gpu_experts(plan: Plan) -> int:
+    """Routed experts of each layer that the plan keeps on the GPUs."""
+    model, tp = plan.spec.model, plan.layout.tp
+    per_expert = (model.layers - model.dense_layers) * model.expert_bytes(plan.spec.checkpoint.experts, tp)
+    bare = weigher(model, plan.spec.checkpoint, tp).stage(0, model.layers, mtp=False, shared_embedding=True) - model.experts * per_expert
+    return (plan.memory.stages[0].weights - bare) // per_expert
+
+
+def launch(plan: Plan) -> tuple[Process, ...]:
+    """One process on one host."""
+    return tuple(_process(plan, place) for place in plan.placement)
+
+
+def _process(plan: Plan, place: Placement) -> Process:
+    spec = plan.spec
+    # both from the tutorial's launch line
+    own = {**offline(spec), "PYTORCH_ALLOC_CONF": "expandable_segments:True", "SGLANG_ENABLE_JIT_DEEPGEMM": "0"}
+    return Process(
+        role=role(plan, place.rank),
+        rank=place.rank,
+        placement=place,
+        argv=_argv(plan),
+        env=environment(spec, own),
+        secrets=secrets(spec, "GLMDEPLOY_API_KEY"),
+        port=spec.port,
+        health=Health(path="/health", timeout=30),
+    )
+
+
+def _argv(plan: Plan) -> tuple[Word, ...]:
+    spec, settings, cluster = plan.spec, plan.settings, plan.spec.cluster
+    command = Command(spec, ["python3", "-m", "sglang.launch_server"])
+    command.add("model", model_word(spec)).add("weight_path", model_word(spec))
+    command.add("cpu_threads", cluster.cpu_cores or REFERENCE_THREADS).add("pools", cluster.numa_nodes or REFERENCE_POOLS)
+    command.add("gpu_experts", gpu_experts(plan)).add("method", _METHODS[spec.checkpoint.id])
+    command.add("prefill_threshold", _PREFILL_THRESHOLD).add("dynamic_experts").add("expert_placement", "uniform")
+    command.add("tensor_parallel", plan.layout.tp).add("trust_remote_code")
+    command.add("context", settings.context).add("memory_fraction", f"{settings.memory_fraction:g}")
+    command.add("prefill_chunk", settings.prefill_chunk).add("max_running", settings.max_running)
+    command.add("kv_cache_dtype", settings.kv.dtype).add("attention_backend", "nsa")
+    command.add_if(spec.checkpoint.id == "fp8", "fp8_gemm", "cutlass").add("disable_shared_experts_fusion")
+    command.add("tool_parser", "glm47").add("reasoning_parser", "glm45").add("served_name", spec.served_names[0])
+    command.add("watchdog", plan.startup_seconds).add("metrics").add_if(spec.api_key_secret, "api_key", API_KEY)
+    return command.add("host", "0.0.0.0").add("port", PORT).finish()  # noqa: S104  a server in a container

@@ -1,0 +1,236 @@
+"""vLLM: what it refuses, how it divides a GPU, and the processes that it runs as."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from glmdeploy import verdict
+from glmdeploy.frameworks.common import (
+    BF16_ROW,
+    BLACKWELL,
+    FP8_DS_MLA_ROW,
+    FP8_ROW,
+    INDEX_ROW,
+    NVFP4_ROW,
+    PORT,
+    RANK,
+    Adapter,
+    Command,
+    environment,
+    model_word,
+    offline,
+    role,
+    secrets,
+    thinking_kwargs,
+    utilised_budget,
+)
+from glmdeploy.memory import (
+    COMMUNICATORS,
+    GRAPHS_DEFAULT,
+    GRAPHS_SMALL,
+    INDEXER_LOGITS,
+    absorbed_copies,
+    activation_bytes,
+    kv_per_token,
+    logits_bytes,
+    rope_cache,
+    weigher,
+)
+from glmdeploy.plan import Health, Hole, KVFormat, Mtp, Process, Slot, StageNeed, Term
+from glmdeploy.units import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from glmdeploy.layout import Layout, Placement
+    from glmdeploy.plan import MemoryBudget, Plan, Settings, Word
+    from glmdeploy.spec import Spec
+
+DEFAULT_UTILISATION = 0.92  # vllm 0.23.0 and 0.33.0 --gpu-memory-utilization
+BATCHED_TOKENS = 8192  # --max-num-batched-tokens of a server on Hopper and later
+MAX_SEQS = 1024  # --max-num-seqs of a server on GPUs of 70 GiB and more
+MASTER_PORT = 29501
+MTP_TOKENS = 5  # vllm-project/recipes@8959cf6 models/zai-org/GLM-5.2.yaml
+_MTP_PIPELINE = Version("0.30.0")  # draft pipeline size fixed at 1 from here on
+_NVFP4_KV = Version("0.33.0")
+_SMALL_WORKSPACE = Version("0.33.0")  # attention_config.sparse_mla_prefill_workspace_factor
+_ALLOCATOR = 80 * MIB  # caching allocator rounding, simulated at TP8 FP8: fused_qkv_a sits in 16 MiB blocks
+_LAYOUTS = "vllm 0.33.0 model_executor/layers/attention/mla_attention.py get_kv_cache_spec"
+
+
+class VLLM(Adapter):
+    """vLLM's legality and memory."""
+
+    fraction_cap = verdict.VLLM_FRACTION_CAP
+
+    def starts(self, spec: Spec) -> frozenset[int]:
+        """Layers with an indexer of their own: vLLM hands no top-k to the next stage, and does not check."""
+        return spec.model.full_indexer_layers
+
+    def expert_sizes(self, spec: Spec, tp: int) -> Sequence[int]:
+        """The NVFP4 recipe runs with expert parallelism."""
+        return (tp,) if spec.checkpoint.id == "nvfp4" and tp > 1 else (1,)
+
+    def kv(self, spec: Spec) -> KVFormat:
+        """FP8 everywhere but on H20. On Hopper `fp8` means scaled rows, `fp8_e4m3` another backend with plain rows."""
+        gpu, wanted = spec.cluster.gpu, spec.request.kv_cache_dtype
+        if wanted == "nvfp4":
+            return KVFormat("nvfp4_ds_mla", "nvfp4", NVFP4_ROW, INDEX_ROW, all_layers_indexed=False, source=_LAYOUTS)
+        if wanted == "bf16" or (wanted == "auto" and gpu.id.startswith("h20-")):
+            return KVFormat("bfloat16", "bf16", BF16_ROW, INDEX_ROW, all_layers_indexed=False, source=_LAYOUTS)
+        if gpu.compute in {"sm90", "sm120"}:
+            return KVFormat("fp8", "fp8", FP8_DS_MLA_ROW, INDEX_ROW, all_layers_indexed=False, source=_LAYOUTS)
+        return KVFormat("fp8_e4m3", "fp8", FP8_ROW, INDEX_ROW, all_layers_indexed=False, source=_LAYOUTS)
+
+    def mtp(self, spec: Spec, layout: Layout) -> Mtp:
+        """The model's own draft layer; with stages refused before 0.30 and doubtful from there on."""
+        wanted = spec.request.mtp
+        if wanted is False:
+            return Mtp(enabled=False, draft_tokens=0, reason="switched off by the profile")
+        if layout.pp > 1 and spec.version < _MTP_PIPELINE:
+            reason = f"vLLM {spec.version} refuses it with pipeline stages; {_MTP_PIPELINE} is the first that accepts it"
+            return Mtp(enabled=False, draft_tokens=0, reason=reason, refused=True)
+        if layout.pp > 1 and wanted is None:
+            reason = f"with {layout.pp} pipeline stages vLLM has open correctness reports (vllm#49355, #44697)"
+            return Mtp(enabled=False, draft_tokens=0, reason=reason)
+        reason = f"the model's MTP layer, {MTP_TOKENS} tokens a step"
+        return Mtp(enabled=True, draft_tokens=MTP_TOKENS, reason=reason, steps=MTP_TOKENS, doubtful=layout.pp > 1)
+
+    def default_chunk(self, spec: Spec) -> int:
+        """`--max-num-batched-tokens` of a server."""
+        del spec
+        return BATCHED_TOKENS
+
+    def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
+        """`--max-num-seqs` of a server."""
+        del spec, layout, mtp
+        return MAX_SEQS
+
+    def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
+        """`--gpu-memory-utilization`."""
+        del spec, layout, settings
+        return DEFAULT_UTILISATION
+
+    def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
+        """Weights, copies and workspaces made at load; communicators, graphs and the profiled peak beside them."""
+        model, chunk = spec.model, settings.prefill_chunk
+        weights = weigher(model, spec.checkpoint, layout.tp)
+        graphs = GRAPHS_SMALL if settings.max_running <= verdict.TIGHT_RUNNING else GRAPHS_DEFAULT
+        outside: tuple[Term, ...] = (Term("CUDA graphs", graphs, "vLLM's own `1~3 GiB`; profiled from 0.21 on"),)
+        if layout.world > 1:
+            outside = (Term("communicators", COMMUNICATORS, "SGLang log on 16 x H200"), *outside)
+        found = []
+        for first, end in layout.stages:
+            last = end == model.layers
+            mtp = settings.mtp.enabled and last
+            activations = [
+                Term("prefill working set", activation_bytes(model, layout.tp, chunk), "tensor shapes, [est]"),
+                Term("indexer logits", INDEXER_LOGITS, "VLLM_SPARSE_INDEXER_MAX_LOGITS_MB, reserved in the profile run"),
+            ]
+            if last:
+                activations.append(Term("sampler logits", logits_bytes(model, settings.max_running), "vocabulary x sequences, BF16 and FP32"))
+            size = weights.stage(first, end, mtp=mtp, shared_embedding=layout.pp == 1)
+            rows = kv_per_token(model, settings.kv, first, end, mtp=mtp)
+            resident = self.resident(spec, layout, settings, end - first + mtp)
+            found.append(StageNeed(first, end, size, resident, outside, tuple(activations), rows))
+        return tuple(found)
+
+    def resident(self, spec: Spec, layout: Layout, settings: Settings, layers: int) -> tuple[Term, ...]:
+        """What model loading leaves besides parameters; counted in vLLM's `Model loading took`."""
+        model, chunk = spec.model, settings.prefill_chunk
+        # BF16 and NVFP4 attention: views of the loaded weight, nothing extra
+        copies = absorbed_copies(model, layers, layout.tp) if spec.checkpoint.linear == "fp8_block" else 0
+        return (
+            Term("BF16 copies of the absorbed MLA projections", copies, "vllm 0.28.0-0.33.0 W_UK_T, W_UV; FP8 checkpoints only"),
+            Term("rotary cache, BF16", rope_cache(model, 2), "vllm 0.28.0-0.33.0: 1,048,576 positions, one a process"),
+            Term("top-k buffer", chunk * model.index_topk * 4, "vllm 0.28.0-0.33.0 topk_indices_buffer"),
+            Term("sparse-attention workspace", self.workspace(spec, layout, settings), "vllm flashmla_sparse.py and indexer.py: grows with the context"),
+            Term("allocator rounding", _ALLOCATOR, "simulated caching allocator at TP8 FP8"),
+        )
+
+    @staticmethod
+    def workspace(spec: Spec, layout: Layout, settings: Settings) -> int:
+        """One shared buffer: FlashMLA's gathered context (Hopper) or the indexer's gathered keys, the larger.
+
+        Both are multiples of the context that the server is asked for, not of what a request uses.
+        """
+        context, chunk, heads = settings.context, settings.prefill_chunk, spec.model.heads // layout.tp
+        new = spec.version >= _SMALL_WORKSPACE
+        factor = 5 if not new or context <= 256 * 1024 else 2
+        indexer = (8 * factor if new else 40) * context * INDEX_ROW
+        if spec.cluster.gpu.compute != "sm90":
+            return indexer
+        padded = -(-heads // 64) * 64
+        if settings.kv.row == BF16_ROW:
+            return max(indexer, chunk * padded * 576 * 2)
+        query = chunk * 2 * (heads * 576 + padded * 1088 + heads * 512) if new else chunk * heads * 576 * 2
+        return max(indexer, factor * context * BF16_ROW + query)
+
+    def budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
+        """A fraction of the whole GPU."""
+        return utilised_budget(spec, needs, settings)
+
+
+def kv_refusal(spec: Spec) -> str:
+    """Why the KV cache type that was asked for cannot be, or an empty string."""
+    if spec.request.kv_cache_dtype == "nvfp4":
+        if spec.version < _NVFP4_KV:
+            return f"vLLM {spec.version} has no nvfp4 KV cache for sparse MLA; {_NVFP4_KV} is the first"
+        if spec.cluster.gpu.compute not in BLACKWELL:
+            return f"the nvfp4 KV cache needs B200, B300, GB200 or GB300, and this is {spec.cluster.gpu.name}"
+    return ""
+
+
+def launch(plan: Plan) -> tuple[Process, ...]:
+    """One process a rank; ranks above 0 are headless and have no HTTP server."""
+    return tuple(_process(plan, place) for place in plan.placement)
+
+
+def _process(plan: Plan, place: Placement) -> Process:
+    spec, layout = plan.spec, plan.layout
+    own = {**offline(spec), "VLLM_ENGINE_READY_TIMEOUT_S": str(plan.startup_seconds)}
+    if layout.pp > 1:
+        own["VLLM_PP_LAYER_PARTITION"] = ",".join(map(str, layout.partition))
+    if spec.cluster.gpu.vendor == "amd":
+        own |= {"VLLM_ROCM_USE_AITER": "1", "VLLM_ROCM_USE_AITER_FUSION_SHARED_EXPERTS": "1"}
+    if spec.checkpoint.id == "mxfp4":
+        own |= {"VLLM_USE_V2_MODEL_RUNNER": "1", "VLLM_ROCM_USE_AITER_FP8BMM": "0", "VLLM_ROCM_USE_AITER_FP4BMM": "0"}
+    return Process(
+        role=role(plan, place.rank),
+        rank=place.rank,
+        placement=place,
+        argv=_argv(plan, headless=place.rank > 0),
+        env=environment(spec, own),
+        secrets=secrets(spec, "VLLM_API_KEY"),
+        port=spec.port,
+        health=Health(path="/health", timeout=5) if place.rank == 0 else Health(leader_port=MASTER_PORT),
+    )
+
+
+def _argv(plan: Plan, *, headless: bool) -> tuple[Word, ...]:
+    spec, layout, settings = plan.spec, plan.layout, plan.settings
+    command = Command(spec, ["vllm", "serve", model_word(spec)])
+    command.add_if(spec.weights.revision, "revision", spec.weights.revision)
+    command.add("tensor_parallel", layout.tp).add_if(layout.pp > 1, "pipeline_parallel", layout.pp)
+    command.add_if(layout.ep > 1, "expert_parallel")
+    if layout.nodes > 1:
+        command.add("nodes", layout.nodes).add("node_rank", RANK)
+        command.add("leader", Hole(Slot.LEADER)).add("leader_port", MASTER_PORT)
+    command.add("context", settings.context).add("memory_fraction", f"{settings.memory_fraction:g}")
+    command.add("prefill_chunk", settings.prefill_chunk)
+    command.add_if(spec.request.concurrency or settings.comfort, "max_running", settings.max_running)
+    command.add("kv_cache_dtype", settings.kv.dtype)
+    if spec.cluster.gpu.vendor == "amd":
+        command.add_if(spec.checkpoint.id == "mxfp4", "trust_remote_code")
+        command.add("linear_backend", "aiter").add("moe_backend", "aiter")
+    if settings.mtp.enabled:
+        draft = {"method": "mtp", "num_speculative_tokens": settings.mtp.draft_tokens}
+        command.add("speculative", json.dumps(draft, separators=(",", ":")))
+    command.add("tool_choice").add("tool_parser", "glm47").add("reasoning_parser", "glm45")
+    command.add_if(thinking_kwargs(spec), "chat_template_kwargs", thinking_kwargs(spec))
+    command.add("served_name", *spec.served_names)
+    command.add_if(headless, "headless")
+    return command.add("host", "0.0.0.0").add("port", PORT).finish()  # noqa: S104  a server in a container

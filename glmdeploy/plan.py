@@ -1,0 +1,340 @@
+"""What the planner makes and what every later layer reads: budgets, plans, processes.
+
+The planner knows frameworks only through `Engine`: what a layout may look like, what memory it needs,
+and how the framework divides a GPU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from glmdeploy.layout import Layout, place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from glmdeploy.layout import Placement
+    from glmdeploy.spec import Spec
+
+
+class Verdict(StrEnum):
+    """How well the hardware holds the deployment; thresholds are in verdict.py."""
+
+    FITS = "fits"
+    TIGHT = "tight"
+    FLOOR_ONLY = "floor-only"
+    BELOW_FLOOR = "below-floor"
+
+
+@dataclass(frozen=True)
+class Term:
+    """One addend of a memory budget, bytes, with the source of its figure."""
+
+    name: str
+    size: int
+    source: str
+
+
+@dataclass(frozen=True)
+class KVFormat:
+    """A KV cache: the option's value and its bytes per token.
+
+    ``row`` is one layer's latent row, ``index`` one indexer row; ``all_layers_indexed`` when this
+    framework version allocates indexer rows on layers that share another layer's top-k.
+    """
+
+    dtype: str
+    label: str
+    row: int
+    index: int
+    all_layers_indexed: bool
+    source: str
+
+
+@dataclass(frozen=True)
+class Mtp:
+    """Multi-token prediction: on or off, tokens drafted a step, and why."""
+
+    enabled: bool
+    draft_tokens: int
+    reason: str
+    steps: int = 0
+    refused: bool = False
+    doubtful: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a plan sets besides its layout. ``comfort`` names what had to give way; empty at defaults."""
+
+    context: int
+    memory_fraction: float
+    prefill_chunk: int
+    max_running: int
+    kv: KVFormat
+    mtp: Mtp
+    comfort: tuple[str, ...] = ()
+    gpu_experts: int = 0
+
+
+@dataclass(frozen=True)
+class StageNeed:
+    """One GPU of a pipeline stage before its KV cache, bytes.
+
+    ``resident`` is counted inside the framework's fraction, ``outside`` is taken before or beside it.
+    """
+
+    first_layer: int
+    end_layer: int
+    weights: int
+    resident: tuple[Term, ...]
+    outside: tuple[Term, ...]
+    activations: tuple[Term, ...]
+    kv_per_token: int
+
+    @property
+    def resident_bytes(self) -> int:
+        """Sum of the resident terms."""
+        return sum(t.size for t in self.resident)
+
+    @property
+    def outside_bytes(self) -> int:
+        """Sum of the outside terms."""
+        return sum(t.size for t in self.outside)
+
+    @property
+    def activation_bytes(self) -> int:
+        """Sum of the activation terms."""
+        return sum(t.size for t in self.activations)
+
+
+@dataclass(frozen=True)
+class StageBudget:
+    """One GPU of a stage: ``weights + kv_cache + activations + overhead = budget``, ``budget + headroom = capacity``."""
+
+    first_layer: int
+    end_layer: int
+    capacity: int
+    weights: int
+    kv_cache: int
+    activations: int
+    overhead: int
+    kv_per_token: int
+    terms: tuple[Term, ...] = field(default=(), compare=False)
+
+    @property
+    def budget(self) -> int:
+        """What the deployment may take, bytes."""
+        return self.weights + self.kv_cache + self.activations + self.overhead
+
+    @property
+    def headroom(self) -> int:
+        """What stays outside the budget, bytes."""
+        return self.capacity - self.budget
+
+
+@dataclass(frozen=True)
+class MemoryBudget:
+    """Every stage, the tokens that the pool holds, and the largest context that the layout could hold."""
+
+    stages: tuple[StageBudget, ...]
+    kv_tokens: int
+    max_context: int = 0
+
+    @property
+    def fullest(self) -> StageBudget:
+        """The stage with the most weights and overhead: the one that limits the others."""
+        return max(self.stages, key=lambda s: s.weights + s.overhead + s.activations)
+
+    @property
+    def headroom(self) -> int:
+        """The least headroom of any stage, bytes."""
+        return min(s.headroom for s in self.stages)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A layout that was considered and not chosen, and why."""
+
+    layout: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a layout, checkpoint or setting cannot be."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A spec with a layout, a placement, a budget and a verdict. Always made, even for what is refused."""
+
+    spec: Spec
+    verdict: Verdict
+    layout: Layout
+    placement: tuple[Placement, ...]
+    settings: Settings
+    memory: MemoryBudget
+    rejected: tuple[Rejected, ...]
+    possible: bool
+    refusal: Refusal | None = None
+
+    @property
+    def hosts(self) -> int:
+        """Hosts that run at least one rank."""
+        return len({p.host for p in self.placement})
+
+    @property
+    def meets_context(self) -> bool:
+        """Whether the pool holds one request of the context that the user asked for, if any."""
+        asked = self.spec.request.context
+        return self.possible and (asked is None or self.memory.max_context >= asked)
+
+    @property
+    def launchable(self) -> bool:
+        """Whether processes may be made from this plan."""
+        if not self.possible or self.verdict is Verdict.BELOW_FLOOR or not self.meets_context:
+            return False
+        return self.verdict is not Verdict.FLOOR_ONLY or self.spec.accept_floor_only
+
+    @property
+    def load_seconds(self) -> int:
+        """Seconds to read the checkpoint from storage, at the declared bandwidth of one host."""
+        return -(-self.spec.checkpoint.total_bytes // self.spec.storage_bandwidth)
+
+    @property
+    def startup_seconds(self) -> int:
+        """Start-up budget: twice the load, and COMPILE_SECONDS for kernels and graphs, in whole minutes."""
+        return -(-(2 * self.load_seconds + COMPILE_SECONDS) // 60) * 60
+
+
+# Cold DeepGEMM, FlashInfer and Triton compilation and graph capture: 13 min 40 s from container start
+# to ready was seen for a 352 GB model on GB300 whose weights were cached (NemoClaw issue 10903,
+# 2026-09-09); InferenceX waits up to 4 hours. 20 minutes, [est].
+COMPILE_SECONDS = 1200
+
+
+class Slot(StrEnum):
+    """A word of a command line that only a target can fill in."""
+
+    RANK = "rank"
+    LEADER = "leader"
+    PORT = "port"
+    API_KEY = "api-key"
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A word with a slot in it, such as the leader's address with ``:20000`` after it."""
+
+    slot: Slot
+    suffix: str = ""
+
+
+Word = str | Hole
+
+
+@dataclass(frozen=True)
+class SecretRef:
+    """An environment variable whose value is key ``key`` of the existing secret ``secret``."""
+
+    variable: str
+    secret: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """How to ask a process whether it serves: HTTP ``path`` on its port, or a TCP port of the leader.
+
+    ``timeout`` is the seconds one answer may take.
+    """
+
+    path: str = ""
+    leader_port: int = 0
+    timeout: int = 5
+
+
+@dataclass(frozen=True)
+class Process:
+    """What one rank's node process starts."""
+
+    role: str
+    rank: int
+    placement: Placement
+    argv: tuple[Word, ...]
+    env: tuple[tuple[str, str], ...]
+    secrets: tuple[SecretRef, ...]
+    port: int
+    health: Health
+
+    def words(self, *, leader: str, rank: str | None = None, port: str | None = None, api_key: str = "") -> list[str]:
+        """The command line with its holes filled in."""
+        fill = {
+            Slot.RANK: str(self.rank) if rank is None else rank,
+            Slot.PORT: str(self.port) if port is None else port,
+            Slot.LEADER: leader,
+            Slot.API_KEY: api_key,
+        }
+        return [w if isinstance(w, str) else fill[w.slot] + w.suffix for w in self.argv]
+
+
+class Engine(Protocol):
+    """What the planner asks a framework."""
+
+    one_process: bool
+    default_context: int
+
+    def tensor_sizes(self, spec: Spec) -> Sequence[int]:
+        """Tensor parallel sizes worth looking at, ascending."""
+        ...
+
+    def stage_counts(self, spec: Spec, tp: int) -> Iterable[int]:
+        """Pipeline sizes worth looking at for ``tp``."""
+        ...
+
+    def expert_sizes(self, spec: Spec, tp: int) -> Sequence[int]:
+        """Expert parallel sizes, the preferred one first."""
+        ...
+
+    def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
+        """Why the framework does not take these sizes, or None."""
+        ...
+
+    def starts(self, spec: Spec) -> frozenset[int]:
+        """Layers that a pipeline stage may start on."""
+        ...
+
+    def mtp(self, spec: Spec, layout: Layout) -> Mtp:
+        """Whether multi-token prediction is on for this layout, and why."""
+        ...
+
+    def ladder(self, spec: Spec, layout: Layout) -> Sequence[Settings]:
+        """Settings to try, from the most comfortable to the most that memory can give."""
+        ...
+
+    def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
+        """The memory fraction that the framework would choose by itself."""
+        ...
+
+    def stage_cost(self, spec: Spec, layout: Layout, settings: Settings) -> Callable[[int, int], int]:
+        """Bytes of a stage from a first to an end layer: what the partition keeps small."""
+        ...
+
+    def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
+        """Memory of every stage before its KV cache."""
+        ...
+
+    def budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
+        """How the framework divides the GPUs, given the needs."""
+        ...
+
+def place_layout(spec: Spec, layout: Layout) -> tuple[Placement, ...]:
+    """The ranks of ``layout`` on the hosts of the cluster; fewer than its nodes when they do not fit."""
+    return place(spec.cluster.hosts, layout.nodes, layout.gpus_per_rank)

@@ -1,0 +1,280 @@
+"""Enumerate layouts, order them by a documented preference, place the best. Never raises, never prints.
+
+Preference, first difference decides:
+
+1. holds the context that was asked for (or the default), then a smaller one, then less than useful, then none
+2. multi-token prediction where the profile insists on it
+3. tensor-parallel groups span few enough hosts (one on a tcp fabric, two otherwise, any in one NVLink rack)
+4. fewer pipeline stages: each adds latency, and stages rule out multi-token prediction
+5. fits before tight
+6. fewer idle GPUs
+7. the framework's preferred expert-parallel size
+8. more headroom
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from glmdeploy import verdict
+from glmdeploy.layout import Layout, place
+from glmdeploy.partition import Partitioner, even
+from glmdeploy.plan import MemoryBudget, Plan, Refusal, Rejected, Verdict, place_layout
+from glmdeploy.units import gib, plural, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from glmdeploy.plan import Engine, Settings
+    from glmdeploy.spec import Spec
+
+
+class Holds(IntEnum):
+    """How much of the context a layout holds; smaller is better."""
+
+    ASKED = 0
+    REDUCED = 1
+    TOO_LITTLE = 2
+    NOTHING = 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A legal layout with its best settings."""
+
+    layout: Layout
+    settings: Settings
+    memory: MemoryBudget
+    holds: Holds
+    verdict: Verdict
+    order: int
+
+
+def make_plan(spec: Spec, engine: Engine) -> Plan:
+    """The best plan, or the least bad one with ``possible`` false and the reason."""
+    planner = _Planner(spec, engine)
+    candidates = sorted(planner.candidates(), key=planner.preference)
+    if candidates:
+        return planner.plan(candidates[0], candidates[1:])
+    return planner.nothing()
+
+
+class _Planner:
+    def __init__(self, spec: Spec, engine: Engine) -> None:
+        self.spec = spec
+        self.engine = engine
+        self.rejected: list[Rejected] = []
+        self.floor = verdict.below_floor(spec)
+        self.first_refusal: Refusal | None = None
+        self.partitioners: dict[tuple[int, bool], Partitioner] = {}
+
+    @property
+    def target(self) -> int:
+        """Tokens that the context must hold: what was asked, or the framework's default."""
+        return self.spec.request.context or self.engine.default_context
+
+    def candidates(self) -> Iterator[Candidate]:
+        for order, sizes in enumerate(self.sizes()):
+            layout = self.arrange(*sizes)
+            if isinstance(layout, Refusal):
+                self.reject(Layout(sizes[0], sizes[1], sizes[2]), layout)
+                continue
+            yield self.weigh(layout, order)
+
+    def sizes(self) -> Iterator[tuple[int, int, int]]:
+        request = self.spec.request
+        for tp in [request.tp] if request.tp else self.engine.tensor_sizes(self.spec):
+            stages = [request.pp] if request.pp else self.engine.stage_counts(self.spec, tp)
+            for pp in stages:
+                for ep in [request.ep] if request.ep else self.engine.expert_sizes(self.spec, tp):
+                    yield tp, pp, ep
+
+    def arrange(self, tp: int, pp: int, ep: int) -> Layout | Refusal:
+        """The layout with ranks and partition, or why there is none."""
+        world, cluster = tp * pp, self.spec.cluster
+        if world > cluster.gpus:
+            return Refusal("GLM307", f"{tp} x {pp} = {plural(world, 'GPU')}, and there are {cluster.gpus}")
+        if refusal := self.engine.refuse(self.spec, Layout(tp, pp, ep)):
+            return refusal
+        nodes = self.ranks(tp, pp)
+        if not nodes:
+            return Refusal("GLM303", f"{plural(world, 'GPU')} as TP{tp} x PP{pp} cannot be cut into equal ranks on hosts of {_hosts(cluster.hosts)} GPUs")
+        partition = self.partition(tp, pp, ep)
+        if partition is None:
+            return Refusal("GLM305", f"only {len(self.engine.starts(self.spec))} layers may start a stage, and there are {pp} stages")
+        return Layout(tp, pp, ep, nodes, partition)
+
+    def ranks(self, tp: int, pp: int) -> int:
+        """The fewest equal ranks that fit on the hosts and cut no stage or tensor group unevenly; 0 if none."""
+        world, hosts = tp * pp, self.spec.cluster.hosts
+        for nodes in range(1, 2 if self.engine.one_process else world + 1):
+            size, rest = divmod(world, nodes)
+            if rest or (size % tp and tp % size):
+                continue
+            if len(place(hosts, nodes, size)) == nodes:
+                return nodes
+        return 0
+
+    def partition(self, tp: int, pp: int, ep: int) -> tuple[int, ...] | None:
+        layers = self.spec.model.layers
+        if pp == 1:
+            return (layers,)
+        layout = Layout(tp, pp, ep, partition=even(layers, pp))
+        settings = replace(self.engine.ladder(self.spec, layout)[0], context=self.target)
+        key = (tp, settings.mtp.enabled)
+        if key not in self.partitioners:
+            cost = self.engine.stage_cost(self.spec, layout, settings)
+            self.partitioners[key] = Partitioner(layers, self.engine.starts(self.spec), cost)
+        return self.partitioners[key].solve(pp)
+
+    def weigh(self, layout: Layout, order: int) -> Candidate:
+        """Climb the ladder until the context is held; else take the largest context of the last rung."""
+        ladder = self.engine.ladder(self.spec, layout)
+        for rung in ladder:
+            settings = replace(rung, context=self.target)
+            memory = self.memory(layout, settings)
+            enough = verdict.holds if settings.comfort else verdict.comfortable
+            if enough(memory, self.target):
+                return self.satisfied(layout, self.ease(layout, settings), order)
+        return self.reduced(layout, order)
+
+    def satisfied(self, layout: Layout, settings: Settings, order: int) -> Candidate:
+        # the largest context is dear to find: only a target below the useful minimum needs it here
+        least = self.target if self.target >= verdict.MIN_CONTEXT else self.largest(layout, self.engine.ladder(self.spec, layout))
+        found = verdict.judge(least, settings.comfort, floor=self.floor)
+        holds = Holds.TOO_LITTLE if least < verdict.MIN_CONTEXT else Holds.ASKED
+        return Candidate(layout, settings, replace(self.memory(layout, settings), max_context=least), holds, found, order)
+
+    def reduced(self, layout: Layout, order: int) -> Candidate:
+        """The largest context that the layout holds, with multi-token prediction while that leaves a useful one."""
+        ladder = self.engine.ladder(self.spec, layout)
+        keeping = [rung for rung in ladder if rung.mtp.enabled == ladder[0].mtp.enabled]
+        rungs, largest = keeping, self.largest(layout, keeping)
+        if largest < verdict.MIN_CONTEXT and len(keeping) < len(ladder):
+            rungs, largest = ladder, self.largest(layout, ladder)
+        step = verdict.CONTEXT_STEP
+        context = min(self.target, largest // step * step or largest or step)
+        gave = (f"context below {self.target:,}",) if context < self.target else ()
+        fitting = (r for r in rungs if verdict.holds(self.memory(layout, replace(r, context=context)), context))
+        rung = next(fitting, rungs[-1])
+        settings = replace(rung, context=context, comfort=(*rung.comfort, *gave))
+        memory = replace(self.memory(layout, settings), max_context=largest)
+        holds = Holds.REDUCED if largest >= verdict.MIN_CONTEXT else Holds.TOO_LITTLE if largest else Holds.NOTHING
+        return Candidate(layout, settings, memory, holds, verdict.judge(largest, settings.comfort, floor=self.floor), order)
+
+    def ease(self, layout: Layout, settings: Settings) -> Settings:
+        """Lower a raised memory fraction to the least that still holds the context, in thousandths."""
+        if not settings.comfort or self.spec.request.memory_fraction:
+            return settings
+        low, high = 500, round(settings.memory_fraction * 1000)
+        while low < high:
+            middle = (low + high) // 2
+            if verdict.holds(self.memory(layout, replace(settings, memory_fraction=middle / 1000)), settings.context):
+                high = middle
+            else:
+                low = middle + 1
+        return replace(settings, memory_fraction=max(high / 1000, self.engine.default_fraction(self.spec, layout, settings)))
+
+    def largest(self, layout: Layout, ladder: Sequence[Settings]) -> int:
+        """The most tokens of one request that some rung of the ladder holds, at most the model's context."""
+        low, high = 0, self.spec.model.max_context
+        if not self.any_holds(layout, ladder, 1):
+            return 0
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.any_holds(layout, ladder, middle):
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def any_holds(self, layout: Layout, ladder: Sequence[Settings], context: int) -> bool:
+        return any(verdict.holds(self.memory(layout, replace(rung, context=context)), context) for rung in reversed(ladder))
+
+    def memory(self, layout: Layout, settings: Settings) -> MemoryBudget:
+        return self.engine.budget(self.spec, self.engine.needs(self.spec, layout, settings), settings)
+
+    def preference(self, c: Candidate) -> tuple[int, ...]:
+        layout, cluster = c.layout, self.spec.cluster
+        order = c.order if c.holds <= Holds.REDUCED else 0
+        poor = -c.memory.max_context if c.holds is Holds.TOO_LITTLE else -c.memory.headroom if c.holds is Holds.NOTHING else 0
+        wants_mtp = bool(self.spec.request.mtp) and not c.settings.mtp.enabled
+        return (
+            c.holds,
+            poor,
+            int(wants_mtp),
+            int(self.too_wide(layout)),
+            layout.pp,
+            int(c.verdict is not Verdict.FITS),
+            cluster.gpus - layout.world,
+            order,
+            -c.memory.headroom,
+        )
+
+    def too_wide(self, layout: Layout) -> bool:
+        """Whether a tensor-parallel group spans more hosts than its fabric is good for."""
+        placed = place_layout(self.spec, layout)
+        ranks_of_group = max(1, layout.tp // layout.gpus_per_rank)
+        groups = [placed[i : i + ranks_of_group] for i in range(0, len(placed), ranks_of_group)]
+        spanned = max(len({p.host for p in group}) for group in groups)
+        if self.spec.cluster.fabric == "tcp":
+            return spanned > 1
+        return spanned > verdict.MAX_TENSOR_HOSTS and not self.spec.cluster.gpu.rack_scale
+
+    def reject(self, layout: Layout, refusal: Refusal) -> None:
+        self.first_refusal = self.first_refusal or refusal
+        self.rejected.append(Rejected(layout.label, refusal.code, refusal.reason))
+
+    def plan(self, best: Candidate, others: list[Candidate]) -> Plan:
+        rejected = [*self.rejected, *(Rejected(c.layout.label, *self.why_not(best, c)) for c in others)]
+        memory = replace(best.memory, max_context=self.largest(best.layout, self.engine.ladder(self.spec, best.layout)))
+        possible = best.holds is not Holds.NOTHING
+        return self.assemble(best.layout, best.settings, memory, best.verdict, rejected, possible=possible)
+
+    def why_not(self, best: Candidate, other: Candidate) -> tuple[str, str]:
+        if other.holds is Holds.NOTHING:
+            short = -other.memory.headroom
+            return "GLM202", f"weights and buffers exceed the fullest GPU by {gib(short)}" if short > 0 else "no memory is left for a KV cache"
+        if other.holds is not Holds.ASKED:
+            return "GLM203", f"holds {tokens(other.memory.max_context)}, and {tokens(self.target)} are wanted"
+        if self.too_wide(other.layout) and not self.too_wide(best.layout):
+            return "GLM317", "a tensor-parallel group would span too many hosts for the fabric"
+        if other.layout.pp > best.layout.pp:
+            return "GLM390", f"{plural(other.layout.pp, 'pipeline stage')} where {best.layout.pp} will do"
+        idle = self.spec.cluster.gpus - other.layout.world
+        if idle > self.spec.cluster.gpus - best.layout.world:
+            return "GLM390", f"leaves {plural(idle, 'GPU')} idle"
+        if other.layout.ep != best.layout.ep:
+            return "GLM390", f"expert parallel size {other.layout.ep} is not what the framework's recipes use here"
+        return "GLM390", f"{other.verdict.value}, with {gib(other.memory.headroom)} of headroom on the fullest GPU"
+
+    def nothing(self) -> Plan:
+        """No legal layout: a plan with the sizes that were asked for, or the plainest ones."""
+        request = self.spec.request
+        layout = Layout(request.tp or 1, request.pp or 1, request.ep or 1, 1, even(self.spec.model.layers, min(request.pp or 1, self.spec.model.layers)))
+        settings = self.engine.ladder(self.spec, replace(layout, tp=1, pp=1, ep=1, partition=(self.spec.model.layers,)))[0]
+        found = Verdict.BELOW_FLOOR if self.floor else Verdict.FLOOR_ONLY
+        refusal = self.first_refusal or Refusal("GLM300", "no layout is legal")
+        return self.assemble(layout, settings, MemoryBudget((), 0), found, self.rejected, possible=False, refusal=refusal)
+
+    def assemble(
+        self, layout: Layout, settings: Settings, memory: MemoryBudget, found: Verdict, rejected: list[Rejected],
+        *, possible: bool, refusal: Refusal | None = None,
+    ) -> Plan:
+        return Plan(
+            spec=self.spec,
+            verdict=found,
+            layout=layout,
+            placement=() if refusal else place_layout(self.spec, layout),
+            settings=settings,
+            memory=memory,
+            rejected=tuple(rejected),
+            possible=possible,
+            refusal=refusal,
+        )
+
+
+def _hosts(hosts: tuple[int, ...]) -> str:
+    return " + ".join(map(str, hosts)) if len(hosts) < 4 else f"{len(hosts) - 1} x {hosts[0]} + {hosts[-1]}"  # noqa: PLR2004

@@ -1,0 +1,310 @@
+"""The user's YAML: names as written, nothing looked up, nothing computed.
+
+The same object is built from command-line options, so that both mean the same thing. Field descriptions
+are the documentation: `glmdeploy schema` prints them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+
+from glmdeploy.diagnostics import Diagnostic, ProfileError
+from glmdeploy.source import controls
+from glmdeploy.units import parse_bandwidth, parse_bytes, parse_tokens
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from glmdeploy.diagnostics import KeyPath
+    from glmdeploy.source import Source
+
+API_VERSION = "glmdeploy/v1"
+MAX_GPUS = 1024
+AUTO: Literal["auto"] = "auto"
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def _clean(text: str) -> str:
+    if bad := controls(text):
+        raise ValueError(f"a control or bidirectional character is not allowed: {bad}")
+    return text
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return _clean(text)
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, str):
+        return parse_bytes(value)
+    raise ValueError("a size needs its unit, such as `2 TiB`")
+
+
+def _bandwidth(value: Any) -> int:
+    if isinstance(value, str):
+        return parse_bandwidth(value)
+    raise ValueError("a bandwidth needs its unit, such as `2 GB/s`")
+
+
+def _tokens(value: Any) -> Any:
+    if isinstance(value, str) and value != AUTO:
+        return parse_tokens(value)
+    return value
+
+
+def _name(text: str) -> str:
+    if not _DNS_NAME.match(text):
+        raise ValueError("must be lower case letters, digits, `-` and `.`, at most 63, and start and end with a letter or digit")
+    return text
+
+
+def _label(text: str) -> str:
+    if not _DNS_LABEL.match(text):
+        raise ValueError("must be lower case letters, digits and `-`, at most 63, and start and end with a letter or digit")
+    return text
+
+
+def _absolute(text: str) -> str:
+    if not _text(text).startswith("/") or ".." in text.split("/"):
+        raise ValueError("must be an absolute path without `..`")
+    return text
+
+
+def _env_names(env: dict[str, str]) -> dict[str, str]:
+    for name in env:
+        if not _ENV_NAME.match(name):
+            raise ValueError(f"`{name}` is not a name for an environment variable")
+    return env
+
+
+_Auto = Literal["auto"]
+Text = Annotated[str, AfterValidator(_text)]
+Size = Annotated[int, BeforeValidator(_bytes), WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B$", "examples": ["2 TiB"]})]
+Bandwidth = Annotated[int, BeforeValidator(_bandwidth), WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B/s$", "examples": ["2 GB/s"]})]
+Tokens = Annotated[
+    Annotated[int, Field(ge=1, le=10_000_000)] | _Auto,
+    BeforeValidator(_tokens),
+    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9.]+[kKmM]?$"}]}),
+]
+Count = Annotated[int, Field(ge=1, le=MAX_GPUS)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class WeightSource(_Strict):
+    """Where the weights are: exactly one of a path on the hosts, a hub repository, or a Kubernetes claim."""
+
+    path: Annotated[str, AfterValidator(_absolute)] | None = Field(None, description="Folder with the checkpoint on every host.")
+    hub: Text | None = Field(None, description="Repository on the hub, such as `zai-org/GLM-5.2-FP8`.")
+    revision: Text | None = Field(None, description="Commit or tag of the hub repository.")
+    claim: Annotated[str, AfterValidator(_name)] | None = Field(None, description="Existing PersistentVolumeClaim with the checkpoint at its root.")
+
+
+class ModelSection(_Strict):
+    """What to serve."""
+
+    checkpoint: Text = Field("fp8", description="Catalogue id of the weights: fp8, bf16, nvfp4, mxfp4 or w4afp8.")
+    source: WeightSource | None = Field(None, description="Default: the checkpoint's hub repository.")
+    storage_bandwidth: Bandwidth = Field(
+        2_000_000_000, description="What one host reads from weight storage; start-up time-outs follow from it. Default 2 GB/s."
+    )
+
+
+class ClusterSection(_Strict):
+    """What to serve it on."""
+
+    gpu: Text = Field(description="GPU by any of its names: h100, h200, b200, gb300, mi300x, rtx4090 ...")
+    gpus: Count = Field(description="GPUs in all.")
+    gpus_per_node: Count | None = Field(None, description="GPUs of one host. Default: as the product is sold, 8 or 4.")
+    host_memory: Size | None = Field(None, description="RAM of one host. KTransformers needs it.")
+    cpu_cores: Annotated[int, Field(ge=1, le=4096)] | None = Field(None, description="Physical cores of one host.")
+    numa_nodes: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="NUMA nodes of one host.")
+    fabric: Literal["infiniband", "roce", "tcp"] = Field(
+        "infiniband", description="Network between hosts. On tcp, tensor-parallel groups stay inside a host."
+    )
+
+
+class FrameworkSection(_Strict):
+    """What serves it."""
+
+    name: Text = Field(description="sglang, vllm, transformers or ktransformers.")
+    version: Text | None = Field(None, description="Release, in quotes. Default: the newest with a documented image for the GPU.")
+    image: Text | None = Field(None, description="Container image to use instead of the documented one.")
+
+
+class LayoutSection(_Strict):
+    """Sizes that the planner must keep; what is left out it chooses."""
+
+    tp: Count | None = Field(None, description="Tensor parallel size.")
+    pp: Count | None = Field(None, description="Pipeline stages.")
+    ep: Count | None = Field(None, description="Expert parallel size: 1, or the tensor parallel size.")
+
+
+class ServingSection(_Strict):
+    """How to serve it."""
+
+    context: Tokens = Field(AUTO, description="Prompt plus output of one request, tokens. auto: 131,072, or less where memory asks for it.")
+    strategy: Literal["low-latency", "balanced", "high-throughput"] = Field("low-latency", description="What to optimise for.")
+    mtp: bool | _Auto = Field(AUTO, description="Multi-token prediction (speculative decoding with the model's own draft layer).")
+    kv_cache_dtype: Literal["auto", "bf16", "fp8", "nvfp4"] = Field(AUTO, description="Element type of the KV cache.")
+    memory_fraction: Annotated[float, Field(gt=0.1, lt=1.0)] | _Auto = Field(
+        AUTO, description="SGLang: static fraction of the memory that is free before loading. vLLM: utilisation of the whole GPU."
+    )
+    prefill_chunk: Annotated[int, Field(ge=64, le=1_048_576, multiple_of=64)] | _Auto = Field(
+        AUTO, description="Tokens of one prefill step (a multiple of the KV page of 64)."
+    )
+    concurrency: Annotated[int, Field(ge=1, le=65536)] | _Auto = Field(AUTO, description="Most requests that run at a time.")
+    thinking: Literal["max", "high", "off"] = Field("max", description="Default thinking effort of the server.")
+    served_names: Annotated[tuple[Text, ...], Field(min_length=1, max_length=32, strict=False)] = Field(
+        ("glm-5.2",), description="Model names that clients may send. SGLang and KTransformers take one."
+    )
+    port: Annotated[int, Field(ge=1024, le=65000)] | None = Field(None, description="HTTP port. Default: the framework's own.")
+    expose_unauthenticated: bool = Field(False, description="Allow a server without authentication of its own (Transformers) in containers.")
+
+
+class KubernetesSection(_Strict):
+    """Kubernetes names."""
+
+    namespace: Annotated[str, AfterValidator(_label)] = Field("llm", description="Namespace of every object.")
+    storage_class: Annotated[str, AfterValidator(_name)] | None = Field(None, description="StorageClass of the claim that the bundle makes.")
+
+
+class SecretsSection(_Strict):
+    """Names of existing secrets; a value is never written anywhere."""
+
+    api_key: Annotated[str, AfterValidator(_name)] | None = Field(None, description="Secret whose key `api-key` is the server's API key.")
+    hub_token: Annotated[str, AfterValidator(_name)] | None = Field(None, description="Secret whose key `token` is the hub token.")
+
+
+class Profile(_Strict):
+    """One deployment of GLM-5.2."""
+
+    apiVersion: Literal["glmdeploy/v1"] = Field(description="Version of this format.")  # noqa: N815  the key's own spelling
+    name: Annotated[str, AfterValidator(_label)] = Field(description="Name of the deployment and of its folder.")
+    model: ModelSection = Field(default_factory=ModelSection)
+    cluster: ClusterSection
+    framework: FrameworkSection
+    layout: LayoutSection = Field(default_factory=LayoutSection)
+    serving: ServingSection = Field(default_factory=ServingSection)
+    targets: Annotated[tuple[Literal["script", "compose", "kubernetes"], ...], Field(min_length=1, strict=False)] = Field(
+        ("script", "compose", "kubernetes"), description="What to render."
+    )
+    kubernetes: KubernetesSection = Field(default_factory=KubernetesSection)
+    secrets: SecretsSection = Field(default_factory=SecretsSection)
+    accept: Annotated[tuple[Literal["floor-only"], ...], Field(strict=False)] = Field(
+        (), description="Refusals that you take on yourself: `floor-only` renders a plan that serves less than 32,768 tokens."
+    )
+    env: Annotated[dict[str, Annotated[str, AfterValidator(_clean)]], AfterValidator(_env_names)] = Field(
+        default_factory=dict, description="Further environment variables of the server, as strings. No secrets."
+    )
+    extra_args: Annotated[tuple[Text, ...], Field(strict=False)] = Field((), description="Further words of the server's command line, as they are.")
+
+
+def parse(source: Source) -> Profile:
+    """The profile in ``source``; ProfileError with a GLM01x diagnostic for each thing that is wrong."""
+    try:
+        return Profile.model_validate(source.data)
+    except ValidationError as error:
+        raise ProfileError(source.place(_dedupe(_explain(e) for e in error.errors(include_url=False)))) from None
+
+
+def _dedupe(found: Any) -> list[Diagnostic]:
+    """One diagnostic a place: a union reports each of its members."""
+    kept: dict[KeyPath, Diagnostic] = {}
+    for d in found:
+        kept.setdefault(d.at, d)
+    return list(kept.values())
+
+
+def _explain(error: ErrorDetails) -> Diagnostic:
+    at = _keys(error["loc"])
+    dotted = ".".join(str(k) for k in at) or "the document"
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return Diagnostic("GLM010", f"unknown key `{dotted}`", at=at, hint=_near(at))
+    if kind == "missing":
+        return Diagnostic("GLM012", f"`{dotted}` is missing", at=at)
+    if at == ("apiVersion",):
+        return Diagnostic("GLM013", f"apiVersion must be `{API_VERSION}`", at=at)
+    reason = error["msg"].removeprefix("Value error, ")
+    if "bidirectional" in reason:
+        return Diagnostic("GLM014", f"`{dotted}`: {reason}", at=at)
+    hint = "write it in quotes" if kind == "string_type" and isinstance(error["input"], int | float) else ""
+    if error["input"] is None:
+        hint = "give a value, or leave the key out"
+    return Diagnostic("GLM011", f"`{dotted}`: {reason[:1].lower()}{reason[1:]}", at=at, hint=hint)
+
+
+# What pydantic adds to a place for the members of a union or a validator.
+_INNER = re.compile(r"(?:int|float|bool|str|none|literal|constrained-|function-|lax-or|tuple\[|dict\[|is-instance|\[key\]).*")
+
+
+def _keys(loc: tuple[int | str, ...]) -> KeyPath:
+    return tuple(k for k in loc if isinstance(k, int) or not _INNER.match(k))
+
+
+def _near(at: KeyPath) -> str:
+    import difflib  # noqa: PLC0415  only for a mistake
+
+    names = _fields(at[:-1])
+    close = difflib.get_close_matches(str(at[-1]), names, n=1)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"known here: {', '.join(names)}" if names else ""
+
+
+def _fields(at: KeyPath) -> list[str]:
+    kind: Any = Profile
+    for key in at:
+        field = kind.model_fields.get(key) if hasattr(kind, "model_fields") else None
+        if field is None:
+            return []
+        options = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        kind = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+    return list(kind.model_fields) if kind is not None else []
+
+
+def is_text(at: KeyPath) -> bool:
+    """Whether the profile key at ``at`` is a plain string, so that `--set` must not read it as YAML."""
+    kind: Any = Profile
+    for depth, key in enumerate(at):
+        if kind is None or not hasattr(kind, "model_fields") or key not in kind.model_fields:
+            return depth > 0 and at[0] == "env"
+        annotation = kind.model_fields[key].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        kind = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+        if depth == len(at) - 1:
+            return annotation is str or (str in options and type(None) in options)
+    return False
+
+
+def is_list(at: KeyPath) -> bool:
+    """Whether the profile key at ``at`` is a list, so that one string means one item."""
+    return at in {("targets",), ("extra_args",), ("accept",), ("serving", "served_names")}
+
+
+def as_yaml(profile: Profile) -> dict[str, Any]:
+    """The profile as plain data in the schema's order, without what is left at its default."""
+    data = profile.model_dump(exclude_defaults=True, mode="python")
+    data["apiVersion"] = profile.apiVersion
+    data.setdefault("serving", {})
+    data["serving"] = {"context": profile.serving.context, **data["serving"]}
+    return _unitised({key: data[key] for key in Profile.model_fields if key in data})
+
+
+def _unitised(data: dict[str, Any]) -> dict[str, Any]:
+    if bandwidth := data.get("model", {}).get("storage_bandwidth"):
+        data["model"]["storage_bandwidth"] = f"{bandwidth / 10**9:g} GB/s"
+    if memory := data.get("cluster", {}).get("host_memory"):
+        gib = memory / 2**30
+        data["cluster"]["host_memory"] = f"{gib / 1024:g} TiB" if gib % 1024 == 0 else f"{gib:g} GiB"
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in data.items()}

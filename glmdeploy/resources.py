@@ -1,0 +1,18 @@
+"""Where shipped files are: inside the package in a wheel, beside it in a checkout. Nothing else knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def folder(name: str) -> Path:
+    """The folder ``templates``, ``profiles`` or ``catalog`` that this installation ships."""
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def shipped_profiles() -> dict[str, Path]:
+    """Name -> file of every profile that ships with the tool, sorted by name."""
+    return {path.stem: path for path in sorted(folder("profiles").glob("*.yaml"))}
