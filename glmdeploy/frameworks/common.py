@@ -115,15 +115,14 @@ class Adapter:
             gave = (f"prefill chunk {size:,}",) if size < chunk else ()
             rung = replace(base, prefill_chunk=size, max_running=small if gave else running, comfort=gave)
             own = self.default_fraction(spec, layout, rung)
-            given = request.memory_fraction
-            if given is not None:
-                raised = (f"memory fraction {given:g}",) if given > own else ()
-                rungs.append(replace(rung, memory_fraction=given, comfort=gave + raised))
-                continue
-            rungs.append(replace(rung, memory_fraction=own))
-            if own < self.fraction_cap:
-                raised = ("memory fraction raised",)
-                rungs.append(replace(rung, memory_fraction=self.fraction_cap, max_running=small, comfort=gave + raised))
+            given = request.memory_fraction or own
+            raised = (f"memory fraction {given:g}",) if given > own else ()
+            rungs.append(replace(rung, memory_fraction=given, comfort=gave + raised))
+        # above its own reserve a framework has no margin for activations: only with the smallest chunk
+        last = rungs[-1]
+        if request.memory_fraction is None and last.memory_fraction < self.fraction_cap:
+            comfort = (*last.comfort, "memory fraction raised")
+            rungs.append(replace(last, memory_fraction=self.fraction_cap, max_running=small, comfort=comfort))
         return rungs
 
     # --- memory ---------------------------------------------------------------------------------
