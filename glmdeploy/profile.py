@@ -189,7 +189,7 @@ class Profile(_Strict):
     """One deployment of GLM-5.2."""
 
     apiVersion: Literal["glmdeploy/v1"] = Field(description="Version of this format.")  # noqa: N815  the key's own spelling
-    name: Annotated[str, AfterValidator(_label)] = Field(description="Name of the deployment and of its folder.")
+    name: Annotated[str, AfterValidator(_name)] = Field(description="Name of the deployment and of its folder.")
     model: ModelSection = Field(default_factory=ModelSection)
     cluster: ClusterSection
     framework: FrameworkSection

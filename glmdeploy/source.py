@@ -7,6 +7,7 @@ options is a `Source` too; its positions are option names.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass, field, replace
 from io import StringIO
@@ -201,3 +202,39 @@ def _scalar(node: Any) -> Any:
 
 def _refused(code: str, message: str, span: Span, hint: str = "") -> ProfileError:
     return ProfileError([Diagnostic(code, message, span=span, hint=hint)])
+
+
+# Plain scalars that every YAML reader takes for a string; YAML 1.1 has more words for true and null than 1.2.
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./ -]*[A-Za-z0-9_./]\Z|[A-Za-z]\Z")
+_WORDS = frozenset("y n yes no on off true false null none".split())
+
+
+def dump(data: dict[str, Any], header: str = "") -> str:
+    """Block-style YAML of plain data, strings quoted wherever a reader could take them for something else."""
+    from ruamel.yaml import YAML  # noqa: PLC0415  slow to import
+
+    yaml = YAML(typ="rt", pure=True)
+    yaml.default_flow_style = False
+    yaml.width = 1000
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    out = StringIO()
+    yaml.dump(_quoted(data), out)
+    return header + out.getvalue()
+
+
+def _quoted(value: Any) -> Any:
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString  # noqa: PLC0415  slow to import
+
+    if isinstance(value, dict):
+        return {key: _quoted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_quoted(item) for item in value]
+    if isinstance(value, str) and (not _PLAIN.match(value) or value.lower() in _WORDS):
+        return DoubleQuotedScalarString(value)
+    return value
+
+
+def scalar(text: str) -> Any:
+    """A YAML flow value, such as `8080`, `true`, `[a, b]` or `{path: /models}`; ProfileError when it is none."""
+    tree = _load("value", text)
+    return _plain(tree, (), _Walk("value", tuple(text.splitlines()), {}))

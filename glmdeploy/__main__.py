@@ -1,0 +1,5 @@
+"""`python -m glmdeploy`."""
+
+from glmdeploy.cli import main
+
+main()

@@ -1,0 +1,204 @@
+"""Files with their text, and writing them so that nothing of the user's is ever lost.
+
+A bundle knows its own files by `.glmdeploy.json` (path -> sha256). A file that is not in there, or whose
+content differs from it, belongs to the user: it is never overwritten or deleted without `force`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from glmdeploy.diagnostics import Diagnostic, Span, WriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MANIFEST = ".glmdeploy.json"
+FORMAT = "glmdeploy-bundle/v1"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file: a relative path with `/`, its text, and whether it is executable."""
+
+    path: str
+    text: str
+    executable: bool = False
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the UTF-8 text."""
+        return _digest(self.text.encode())
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A set of artifacts in stable order."""
+
+    artifacts: tuple[Artifact, ...]
+
+    def manifest(self) -> Artifact:
+        """The file that says which files are the bundle's."""
+        files = {a.path: a.sha256 for a in sorted(self.artifacts, key=lambda a: a.path)}
+        return Artifact(MANIFEST, json.dumps({"format": FORMAT, "files": files}, indent=2) + "\n")
+
+    def write(self, out: Path, *, force: bool = False) -> tuple[str, ...]:
+        """Write everything, remove what an older bundle of ours left over; return the paths written.
+
+        WriteError (clobber) before anything changes when a file of the user's is in the way.
+        """
+        try:
+            return _Writer(self, out, force=force).run()
+        except OSError as error:
+            where = error.filename or out
+            raise WriteError([_problem("GLM508", f"cannot write `{where}`: {error.strerror or error}", str(where))]) from None
+
+    def text(self) -> str:
+        """All files one after the other, for a terminal or a pipe."""
+        return "".join(f"# ==> {a.path} <==\n{a.text}\n" for a in self.artifacts)
+
+
+class _Writer:
+    def __init__(self, bundle: Bundle, out: Path, *, force: bool) -> None:
+        self.artifacts = (*bundle.artifacts, bundle.manifest())
+        self.out = out
+        self.force = force
+        self.old = _old_files(out)
+
+    def run(self) -> tuple[str, ...]:
+        conflicts = list(self.conflicts())
+        if conflicts:
+            raise WriteError(conflicts, clobber=True)
+        staged: list[tuple[Path, Path]] = []
+        made: list[Path] = []
+        try:
+            for artifact in self.artifacts:
+                staged.append(self.stage(artifact, made))
+            for temporary, final in staged:
+                os.replace(temporary, final)  # noqa: PTH105  the atomic call, by its name
+        except BaseException:
+            for temporary, _ in staged:
+                temporary.unlink(missing_ok=True)
+            for folder in reversed(made):
+                _remove_empty(folder)
+            raise
+        self.remove_left_over()
+        return tuple(a.path for a in self.artifacts)
+
+    def conflicts(self) -> Iterable[Diagnostic]:
+        if self.out.is_symlink() and not self.out.exists():
+            yield _problem("GLM505", f"`{self.out}` is a broken link", str(self.out))
+            return
+        if self.out.exists() and not self.out.is_dir():
+            yield _problem("GLM505", f"`{self.out}` is a file, not a directory", str(self.out))
+            return
+        new = {a.path: a for a in self.artifacts}
+        for path in sorted({*new, *self.old}):
+            reason = self.conflict(self.out / path, path, new.get(path))
+            if reason:
+                yield _problem("GLM505", f"`{self.out / path}` {reason}", str(self.out / path), "move it away, or pass `--force`")
+
+    def conflict(self, file: Path, path: str, artifact: Artifact | None) -> str:
+        for parent in [file, *file.parents]:
+            if parent == self.out:
+                break
+            if parent.is_symlink():
+                return "is a link: nothing is written through it"
+            if parent != file and parent.exists() and not parent.is_dir():
+                return f"cannot be written: `{parent}` is a file"
+        if not file.exists():
+            return ""
+        if not file.is_file():
+            return "is not a file"
+        if self.force or path == MANIFEST and self.old:
+            return ""
+        found = _digest(file.read_bytes())
+        if artifact and found == artifact.sha256:
+            return ""
+        if path not in self.old:
+            return "was not written by glmdeploy"
+        return "" if found == self.old[path] else "was edited since glmdeploy wrote it"
+
+    def stage(self, artifact: Artifact, made: list[Path]) -> tuple[Path, Path]:
+        final = self.out / artifact.path
+        _make_folders(final.parent, made)
+        handle, name = tempfile.mkstemp(prefix=".glmdeploy-", dir=final.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(artifact.text.encode())
+        temporary = Path(name)
+        temporary.chmod(0o755 if artifact.executable else 0o644)
+        return temporary, final
+
+    def remove_left_over(self) -> None:
+        new = {a.path for a in self.artifacts}
+        for path in sorted(set(self.old) - new):
+            file = self.out / path
+            file.unlink(missing_ok=True)
+            for folder in file.parents:
+                if folder == self.out or not _remove_empty(folder):
+                    break
+
+
+def _old_files(out: Path) -> dict[str, str]:
+    """Path -> sha256 of an older bundle of ours; empty when there is none, or when it is not ours."""
+    manifest = out / MANIFEST
+    try:
+        data = json.loads(manifest.read_text(encoding="utf-8"))
+        files = data["files"] if data["format"] == FORMAT else {}
+        return {path: digest for path, digest in files.items() if _inside(path) and isinstance(digest, str)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _inside(path: str) -> bool:
+    """Whether a manifest's path stays inside the bundle: a manifest is a file that anybody can edit."""
+    pure = PurePosixPath(path)
+    return not pure.is_absolute() and ".." not in pure.parts and path not in {"", ".", MANIFEST}
+
+
+def _make_folders(folder: Path, made: list[Path]) -> None:
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        path.mkdir()
+        made.append(path)
+
+
+def _remove_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _problem(code: str, message: str, path: str, hint: str = "") -> Diagnostic:
+    return Diagnostic(code, message, span=Span(path), hint=hint)
+
+
+def write_file(path: Path, text: str, *, force: bool = False) -> None:
+    """Write one file atomically; WriteError (clobber) when another text stands there and not ``force``."""
+    try:
+        if path.exists() and not force and (not path.is_file() or path.read_bytes() != text.encode()):
+            raise WriteError([_problem("GLM505", f"`{path}` exists and differs", str(path), "move it away, or pass `--force`")], clobber=True)
+        made: list[Path] = []
+        _make_folders(path.absolute().parent, made)
+        handle, name = tempfile.mkstemp(prefix=".glmdeploy-", dir=path.absolute().parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode())
+        Path(name).chmod(0o644)
+        os.replace(name, path)  # noqa: PTH105  the atomic call, by its name
+    except OSError as error:
+        raise WriteError([_problem("GLM508", f"cannot write `{path}`: {error.strerror or error}", str(path))]) from None

@@ -1,0 +1,74 @@
+"""The command line: options in, text and exit code out.
+
+Exit codes: 0 fine, 1 something was refused, 2 usage, 3 a file would be clobbered. Data goes to stdout,
+talk to stderr. Each command is a module that is imported only when it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from glmdeploy import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# command -> one line of help; the module of the same name holds it
+COMMANDS = {
+    "render": "Write launch scripts, Compose files and Kubernetes manifests.",
+    "plan": "Show the layout, the memory and the verdict, and write nothing.",
+    "lint": "Run every rule over profiles.",
+    "list": "List GPUs, models, checkpoints, frameworks, profiles or rules.",
+    "explain": "Explain a diagnostic code.",
+    "schema": "Print the JSON Schema of profiles.",
+    "completion": "Print a shell completion script.",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"glmdeploy.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, "-V", "--version", prog_name="glmdeploy", message="%(prog)s %(version)s")
+def main() -> None:
+    """Name the hardware and the framework, get a GLM-5.2 deployment that is right.
+
+    \b
+    Examples:
+      glmdeploy render --framework sglang --gpus 10xH100
+      glmdeploy plan --framework vllm --gpus 8xH200 --context 1M
+      glmdeploy lint profiles/
+    """
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code; for tests and embedding."""
+    try:
+        main.main(args=list(argv) if argv is not None else None, standalone_mode=True)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

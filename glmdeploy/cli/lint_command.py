@@ -1,0 +1,53 @@
+"""`glmdeploy lint`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from glmdeploy import pipeline
+from glmdeploy.cli import talk
+from glmdeploy.diagnostics import Level
+
+if TYPE_CHECKING:
+    from glmdeploy.diagnostics import Diagnostic
+
+
+@click.command(name="lint")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people, or for programs.")
+def command(paths: tuple[str, ...], form: str) -> None:
+    """Run every rule over profiles, memory included.
+
+    PATH is a profile, the name of a shipped one, or a folder: then every .yaml
+    and .yml file below it with our apiVersion. Exit code 1 when any profile has
+    an error.
+
+    \b
+    Examples:
+      glmdeploy lint profiles/
+      glmdeploy lint prod.yaml staging.yaml --format json
+    """
+    names, found = pipeline.find_profiles(paths)
+    for name in names:
+        found += pipeline.lint(name)
+    errors, warnings = (sum(d.level is level for d in found) for level in (Level.ERROR, Level.WARNING))
+    if form == "json":
+        sys.stdout.write(_json(names, found))
+    else:
+        talk.say(found)
+        sys.stderr.flush()
+        click.echo(f"{_count(len(names), 'profile')}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+    sys.exit(talk.REFUSED if errors else talk.OK)
+
+
+def _json(names: list[str], found: list[Diagnostic]) -> str:
+    data = {"format": "glmdeploy-lint/v1", "profiles": names, "diagnostics": [d.as_json() for d in found]}
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

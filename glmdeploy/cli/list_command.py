@@ -1,0 +1,90 @@
+"""`glmdeploy list`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from glmdeploy import catalog, resources, rules, source
+from glmdeploy.units import gb, gib
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Row = dict[str, str]
+
+
+def _gpus() -> list[Row]:
+    return [
+        {"gpu": g.id, "aliases": " ".join(g.aliases), "memory": f"{g.memory_gb} GB", "driver": f"{g.memory_mib} MiB", "node": str(g.gpus_per_node), "unverified": " ".join(g.unverified)}
+        for g in catalog.load().gpus.values()
+    ]
+
+
+def _models() -> list[Row]:
+    return [
+        {"model": m.id, "parameters": f"{m.parameters / 10**9:.0f} B", "context": f"{m.max_context:,}", "output": f"{m.max_output:,}", "license": m.license}
+        for m in catalog.load().models.values()
+    ]
+
+
+def _checkpoints() -> list[Row]:
+    return [
+        {"checkpoint": c.id, "repository": c.repo, "size": gb(c.total_bytes), "binary": gib(c.total_bytes), "frameworks": " ".join(c.frameworks)}
+        for c in catalog.load().model.checkpoints
+    ]
+
+
+def _frameworks() -> list[Row]:
+    return [
+        {"framework": f.id, "floor": str(f.floor), "default": str(f.default), "newest known": str(max(f.tested)), "port": str(f.port)}
+        for f in catalog.load().frameworks.values()
+    ]
+
+
+def _profiles() -> list[Row]:
+    rows = []
+    for name, path in resources.shipped_profiles().items():
+        cluster, framework = (source.read(path).data[key] for key in ("cluster", "framework"))
+        rows.append({"profile": name, "gpus": f"{cluster['gpus']}x{cluster['gpu']}", "framework": framework["name"]})
+    return rows
+
+
+def _rules() -> list[Row]:
+    return [{"code": page.code, "title": page.title} for page in rules.pages().values()]
+
+
+LISTS: dict[str, Callable[[], list[Row]]] = {
+    "gpus": _gpus,
+    "models": _models,
+    "checkpoints": _checkpoints,
+    "frameworks": _frameworks,
+    "profiles": _profiles,
+    "rules": _rules,
+}
+
+
+@click.command(name="list")
+@click.argument("what", type=click.Choice(list(LISTS)))
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people, or for programs.")
+def command(what: str, form: str) -> None:
+    """List what the catalogue and this installation hold.
+
+    \b
+    Examples:
+      glmdeploy list gpus
+      glmdeploy list profiles --format json
+    """
+    rows = LISTS[what]()
+    sys.stdout.write(json.dumps(rows, indent=2) + "\n" if form == "json" else _table(rows))
+
+
+def _table(rows: list[Row]) -> str:
+    columns = [c for c in rows[0] if any(r[c] for r in rows)]
+    widths = {c: max(len(c), *(len(r[c]) for r in rows)) for c in columns}
+    lines = ["  ".join(f"{c:<{widths[c]}}" for c in columns)]
+    lines += ["  ".join(f"{r[c]:<{widths[c]}}" for c in columns) for r in rows]
+    return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -1,0 +1,69 @@
+"""`glmdeploy render`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from glmdeploy import pipeline
+from glmdeploy.bundle import write_file
+from glmdeploy.cli import talk
+from glmdeploy.cli.options import deployment, document
+from glmdeploy.diagnostics import ProfileError, WriteError
+
+if TYPE_CHECKING:
+    from glmdeploy.pipeline import Outcome
+
+
+@click.command(name="render")
+@deployment
+@click.option("--target", "targets", multiple=True, metavar="NAME", help="script, compose or kubernetes; repeatable. Default: all.")
+@click.option("-o", "--output", metavar="DIR", help="Folder to write; - prints. Default: ./NAME.")
+@click.option("--force", is_flag=True, help="Overwrite files that glmdeploy did not write.")
+@click.option("--save-profile", metavar="FILE", help="Also write the profile that the options describe.")
+def command(profile: str | None, output: str | None, force: bool, save_profile: str | None, **given: Any) -> None:
+    """Write launch scripts, Compose files and Kubernetes manifests.
+
+    PROFILE is a file, or the name of a shipped profile; options override its
+    keys, and do without one. A file that glmdeploy did not write, or that was
+    edited since, is never overwritten without --force (exit code 3).
+
+    \b
+    Examples:
+      glmdeploy render --framework sglang --gpus 10xH100
+      glmdeploy render --framework vllm --gpus 8xB200 --target kubernetes -o deploy/glm
+      glmdeploy render profiles/prod.yaml -o - | less
+    """
+    try:
+        outcome = pipeline.judge(document(profile, given))
+        bundle = pipeline.render(outcome)
+        if output == "-":
+            sys.stdout.write(bundle.text())
+        else:
+            folder = Path(output) if output else Path(_name(outcome))
+            written = bundle.write(folder, force=force)
+        if save_profile:
+            write_file(Path(save_profile), pipeline.profile_text(outcome), force=force)
+    except ProfileError as error:
+        talk.stop(error.diagnostics)
+    except WriteError as error:
+        talk.stop(error.diagnostics, talk.CLOBBER if error.clobber else talk.REFUSED)
+    talk.say(outcome.found)
+    if output != "-":
+        _report(outcome, folder, written)
+
+
+def _name(outcome: Outcome) -> str:
+    return outcome.plan.spec.name if outcome.plan else ""
+
+
+def _report(outcome: Outcome, folder: Path, written: tuple[str, ...]) -> None:
+    plan = outcome.plan
+    if plan is None:
+        return
+    click.echo(f"{plan.spec.name}: {plan.verdict.value}, {plan.layout.label}, context {plan.settings.context:,} tokens", err=True)
+    for path in written:
+        click.echo(f"{folder / path}")

@@ -1,0 +1,33 @@
+"""What every command says on stderr, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from glmdeploy.diagnostics import render_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from glmdeploy.diagnostics import Diagnostic
+
+OK, REFUSED, USAGE, CLOBBER = 0, 1, 2, 3
+
+
+def colour() -> bool:
+    """Whether stderr is a terminal that may be coloured (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stderr.isatty()
+
+
+def say(found: Sequence[Diagnostic]) -> None:
+    """Print diagnostics to stderr."""
+    if found:
+        sys.stderr.write(render_text(found, colour=colour()))
+
+
+def stop(found: Sequence[Diagnostic], code: int = REFUSED) -> NoReturn:
+    """Print diagnostics and end with ``code``."""
+    say(found)
+    sys.exit(code)

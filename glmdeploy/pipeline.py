@@ -1,0 +1,133 @@
+"""The story, one line a stage: source -> profile -> spec -> plan -> processes -> judgement -> files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glmdeploy import catalog, resources, rules, source, targets
+from glmdeploy.diagnostics import Diagnostic, ProfileError, Span, has_errors
+from glmdeploy.frameworks import ENGINES, LAUNCH
+from glmdeploy.planner import make_plan
+from glmdeploy.profile import API_VERSION, Profile, as_yaml, parse
+from glmdeploy.spec import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from glmdeploy.bundle import Bundle
+    from glmdeploy.plan import Plan, Process
+    from glmdeploy.source import Source
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one profile: as far as it got, and every diagnostic, placed."""
+
+    source: Source
+    profile: Profile | None
+    plan: Plan | None
+    processes: tuple[Process, ...]
+    found: tuple[Diagnostic, ...]
+
+    @property
+    def refused(self) -> bool:
+        """Whether any diagnostic is an error."""
+        return has_errors(self.found)
+
+
+def open_profile(name: str) -> Source:
+    """A profile by file, or by the name of a shipped one; ProfileError with GLM0xx otherwise."""
+    shipped = resources.shipped_profiles()
+    if name in shipped and not Path(name).exists():
+        return source.read(shipped[name])
+    if not Path(name).exists() and "/" not in name and not name.endswith((".yaml", ".yml")):
+        hint = "`glmdeploy list profiles` shows the shipped ones; a file ends in .yaml"
+        raise ProfileError([Diagnostic("GLM016", f"no profile `{name}`", span=Span(name), hint=hint)])
+    return source.read(Path(name))
+
+
+def judge(document: Source) -> Outcome:
+    """Plan what the document describes and run every rule; never raises for bad input."""
+    profile: Profile | None = None
+    try:
+        profile = parse(document)
+        spec = resolve(profile, catalog.load())
+    except ProfileError as error:
+        return Outcome(document, profile, None, (), document.place(error.diagnostics))
+    plan = make_plan(spec, ENGINES[spec.framework.id])
+    processes = LAUNCH[spec.framework.id](plan) if plan.launchable else ()
+    found = document.place((*spec.found, *rules.check(plan, processes)))
+    return Outcome(document, profile, plan, () if has_errors(found) else processes, found)
+
+
+def render(outcome: Outcome) -> Bundle:
+    """The files of an outcome that was not refused; ProfileError with its diagnostics otherwise."""
+    if outcome.plan is None or outcome.refused:
+        raise ProfileError(outcome.found)
+    return targets.render(outcome.plan, outcome.processes)
+
+
+def profile_text(outcome: Outcome) -> str:
+    """The profile of an outcome as a file: block style, schema line on top."""
+    if outcome.profile is None:
+        raise ProfileError(outcome.found)
+    return source.dump(as_yaml(outcome.profile), "# yaml-language-server: $schema=glmdeploy.schema.json\n")
+
+
+def profile_schema() -> str:
+    """The JSON Schema (2020-12) of profiles."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Profile.model_json_schema()}
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def lint(name: str) -> list[Diagnostic]:
+    """Every diagnostic of one profile; never raises for bad input."""
+    try:
+        return list(judge(open_profile(name)).found)
+    except ProfileError as error:
+        return list(error.diagnostics)
+
+
+_OURS = re.compile(rb"^apiVersion:\s*[\"']?glmdeploy/", re.MULTILINE)
+
+
+def find_profiles(paths: Iterable[str]) -> tuple[list[str], list[Diagnostic]]:
+    """The profiles that paths name: files as they are, folders searched; and what is wrong with the paths."""
+    names: list[str] = []
+    found: list[Diagnostic] = []
+    for path in paths:
+        if not Path(path).is_dir():
+            names.append(path)
+            continue
+        below = _below(Path(path), found)
+        if not below:
+            found.append(Diagnostic("GLM017", f"no profile below `{path}`", span=Span(path), hint=f"a profile starts with `apiVersion: {API_VERSION}`"))
+        names += below
+    return list(dict.fromkeys(names)), found
+
+
+def _below(folder: Path, found: list[Diagnostic]) -> list[str]:
+    names = []
+    for root, folders, files in os.walk(folder, onerror=lambda e: found.append(_unreadable(e))):
+        folders.sort()
+        for file in sorted(files):
+            path = Path(root, file)
+            if path.suffix not in {".yaml", ".yml"}:
+                continue
+            try:
+                ours = _OURS.search(path.read_bytes()[: source.MAX_BYTES])
+            except OSError as error:
+                found.append(_unreadable(error))
+                continue
+            if ours:
+                names.append(str(path))
+    return names
+
+
+def _unreadable(error: OSError) -> Diagnostic:
+    return Diagnostic("GLM001", f"cannot read `{error.filename}`: {error.strerror}", span=Span(str(error.filename)))

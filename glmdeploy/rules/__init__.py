@@ -1,0 +1,82 @@
+"""The rules: each judges a plan and its processes, and yields diagnostics. One function, one code.
+
+A function's docstring is its page (`glmdeploy explain CODE`); its first line is the title. Codes that the
+layers below emit have their pages in `source_codes`. Codes are never reused.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glmdeploy.rules import framework, memory, placement, policy, source_codes, target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from glmdeploy.diagnostics import Diagnostic
+    from glmdeploy.plan import Plan, Process
+
+    Check = Callable[["Plan", tuple["Process", ...]], Iterable[Diagnostic]]
+
+RULES: dict[str, Check] = {
+    "GLM201": memory.below_floor,
+    "GLM202": memory.floor_only,
+    "GLM203": memory.context_not_held,
+    "GLM204": memory.tight,
+    "GLM205": memory.host_memory_unknown,
+    "GLM206": memory.accepted_floor_only,
+    "GLM207": memory.single_pass_prefill,
+    "GLM301": placement.heads,
+    "GLM302": placement.blocks,
+    "GLM303": placement.unequal_ranks,
+    "GLM304": placement.pipeline_version,
+    "GLM305": placement.stage_starts,
+    "GLM306": placement.expert_size,
+    "GLM307": placement.too_many_gpus,
+    "GLM308": placement.one_host,
+    "GLM316": placement.idle_gpus,
+    "GLM317": placement.wide_tensor_group,
+    "GLM318": placement.unsupported_dimension,
+    "GLM390": placement.less_preferred,
+    "GLM309": framework.no_kernels,
+    "GLM310": framework.checkpoint_hardware,
+    "GLM311": framework.checkpoint_framework,
+    "GLM312": framework.unconfirmed_kernels,
+    "GLM313": framework.mtp_refused,
+    "GLM314": framework.mtp_doubtful,
+    "GLM315": framework.kv_cache_dtype,
+    "GLM319": framework.strategy_not_yet,
+    "GLM401": framework.one_served_name,
+    "GLM402": framework.thinking_default,
+    "GLM403": framework.cpu_layout_assumed,
+    "GLM404": framework.revision_not_taken,
+    "GLM501": target.image_required,
+    "GLM502": target.unauthenticated,
+    "GLM503": target.image_to_build,
+    "GLM504": target.local_weights,
+    "GLM506": target.claim_outside_kubernetes,
+    "GLM507": target.key_in_process_list,
+    "GLM601": policy.secret_in_profile,
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What `explain` shows: the first line is the title."""
+
+    code: str
+    title: str
+    text: str
+
+
+def check(plan: Plan, processes: tuple[Process, ...]) -> tuple[Diagnostic, ...]:
+    """Run every rule, in the order of the table."""
+    return tuple(d for rule in RULES.values() for d in rule(plan, processes))
+
+
+def pages() -> dict[str, Page]:
+    """The page of every code, sorted."""
+    texts = {code: inspect.cleandoc(rule.__doc__ or "") for code, rule in RULES.items()} | source_codes.PAGES
+    return {code: Page(code, text.partition("\n")[0], text) for code, text in sorted(texts.items())}

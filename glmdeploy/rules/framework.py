@@ -1,0 +1,190 @@
+"""Frameworks: hardware and checkpoints that they run, and settings that they do not take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmdeploy.diagnostics import Diagnostic, Level
+from glmdeploy.frameworks.ktransformers import REFERENCE_POOLS, REFERENCE_THREADS
+from glmdeploy.frameworks.vllm import kv_refusal
+from glmdeploy.rules import advice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmdeploy.plan import Plan, Process
+
+_GPU = ("cluster", "gpu")
+_CHECKPOINT = ("model", "checkpoint")
+_MTP = ("serving", "mtp")
+_ONE_NAME = ("sglang", "ktransformers")
+
+
+def no_kernels(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The framework has no kernels for this GPU
+
+    GLM-5.2's sparse attention runs on kernels that SGLang and vLLM build for Hopper, Blackwell and recent AMD GPUs
+    only. Older and consumer cards can run the model with KTransformers.
+    """
+    spec = plan.spec
+    status = spec.framework.kernels.get(spec.cluster.gpu.compute, "no: not in the catalogue")
+    if status.startswith("no"):
+        hint = advice.nearest(spec)
+        yield Diagnostic(
+            "GLM309", f"{spec.framework.name} does not run GLM-5.2 on {spec.cluster.gpu.name} ({spec.cluster.gpu.compute}): {status.partition(': ')[2]}",
+            at=_GPU, notes=(f"source: {spec.framework.facts['kernels'].source}",), hint=f"use {hint}" if hint else "",
+        )
+
+
+def checkpoint_hardware(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The checkpoint's number format needs other hardware
+
+    NVFP4 needs Blackwell, MXFP4 an MI355X, W4AFP8 Hopper, FP8 compute capability 8.9 or a recent AMD GPU.
+    """
+    spec = plan.spec
+    if spec.checkpoint.compute and spec.cluster.gpu.compute not in spec.checkpoint.compute:
+        others = [c.id for c in spec.model.checkpoints if spec.framework.id in c.frameworks and (not c.compute or spec.cluster.gpu.compute in c.compute)]
+        yield Diagnostic(
+            "GLM310", f"checkpoint `{spec.checkpoint.id}` ({spec.checkpoint.precision}) does not run on {spec.cluster.gpu.name} ({spec.cluster.gpu.compute})",
+            at=_CHECKPOINT, notes=(f"it needs {', '.join(spec.checkpoint.compute)}; source: {spec.checkpoint.facts['compute'].source}",),
+            hint=f"on this GPU: {', '.join(f'`{c}`' for c in others)}" if others else "",
+        )
+
+
+def checkpoint_framework(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The framework does not load this checkpoint
+
+    `glmdeploy list checkpoints` shows which frameworks load which.
+    """
+    spec = plan.spec
+    if spec.framework.id not in spec.checkpoint.frameworks:
+        yield Diagnostic(
+            "GLM311", f"{spec.framework.name} does not load checkpoint `{spec.checkpoint.id}` ({spec.checkpoint.precision})", at=_CHECKPOINT,
+            hint=f"it is loaded by {', '.join(spec.checkpoint.frameworks)}",
+        )
+
+
+def unconfirmed_kernels(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """No public run confirms this framework on this GPU
+
+    The code path exists, and nobody has published a working run of GLM-5.2 on it. Try it before you commit to it.
+    """
+    spec = plan.spec
+    status = spec.framework.kernels.get(spec.cluster.gpu.compute, "")
+    if status.startswith("unconfirmed"):
+        yield Diagnostic(
+            "GLM312", f"kernels not confirmed: {spec.framework.name} on {spec.cluster.gpu.name}: {status.partition(': ')[2]}", Level.WARNING, at=_GPU,
+            hint="run a short test with these GPUs first",
+        )
+
+
+def mtp_refused(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Multi-token prediction was asked for and cannot be
+
+    SGLang refuses it with pipeline stages outside disaggregated prefill, vLLM before 0.30 with any stages;
+    Transformers and KTransformers have none for this model.
+    """
+    if plan.spec.request.mtp and plan.settings.mtp.refused and not plan.refusal:
+        yield Diagnostic("GLM313", f"multi-token prediction cannot be on: {plan.settings.mtp.reason}", at=_MTP, hint="leave `mtp` at `auto`")
+
+
+def mtp_doubtful(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Multi-token prediction with pipeline stages has open correctness reports
+
+    vLLM accepts it from 0.30 on; vllm#49355 and #44697 report wrong output. `mtp: auto` leaves it off there.
+    """
+    if plan.settings.mtp.enabled and plan.settings.mtp.doubtful:
+        yield Diagnostic(
+            "GLM314", f"multi-token prediction with {plan.layout.pp} pipeline stages has open correctness reports (vllm#49355, #44697)",
+            Level.WARNING, at=_MTP, hint="leave `mtp` at `auto`, or check the output against a run without it",
+        )
+
+
+def kv_cache_dtype(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The KV cache type is not one that this framework, version and GPU take
+
+    SGLang's sparse attention takes bf16 and fp8; vLLM also nvfp4 from 0.33 on Blackwell; Transformers bf16.
+    """
+    spec, wanted = plan.spec, plan.spec.request.kv_cache_dtype
+    why = ""
+    if spec.framework.id == "vllm":
+        why = kv_refusal(spec)
+    elif wanted == "nvfp4" or (wanted == "fp8" and spec.framework.id == "transformers"):
+        why = f"{spec.framework.name} has no {wanted} KV cache for this model"
+    if why:
+        yield Diagnostic("GLM315", why, at=("serving", "kv_cache_dtype"), hint="leave it at `auto`")
+
+
+def strategy_not_yet(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The strategy chooses the same layout as low-latency for now
+
+    DP attention and replicas, which the other two strategies live on, are not planned yet. SGLang's shorter MTP draft
+    is.
+    """
+    strategy = plan.spec.request.strategy
+    if strategy != "low-latency":
+        yield Diagnostic("GLM319", f"strategy `{strategy}` chooses the same layout as `low-latency` for now: no DP attention, no replicas", Level.NOTE, at=("serving", "strategy"))
+
+
+def one_served_name(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The server answers to one name only
+
+    SGLang and sglang-kt take one served name, and it must hold no colon; chat completions and messages do not check
+    the name, `/v1/models/{id}` and `/v1/responses` do. Transformers answers only to the served path or repository.
+    """
+    spec = plan.spec
+    names = spec.served_names
+    at = ("serving", "served_names")
+    if spec.framework.id in _ONE_NAME:
+        if ":" in names[0]:
+            yield Diagnostic("GLM401", f"{spec.framework.name} takes no colon in a served name: `{names[0]}`", at=at)
+        if len(names) > 1:
+            dropped = ", ".join(f"`{n}`" for n in names[1:])
+            yield Diagnostic(
+                "GLM401", f"{spec.framework.name} takes one served name: {dropped} dropped", Level.WARNING, at=at,
+                notes=("/v1/chat/completions, /v1/completions and /v1/messages still answer to any name; /v1/models/{id} and /v1/responses do not",),
+                hint=f"keep only `{names[0]}`",
+            )
+    if spec.framework.id == "transformers":
+        served = plan.spec.weights.hub or plan.spec.weights.path or "/models"
+        yield Diagnostic("GLM401", f"`transformers serve` answers only to `{served}`: served names are not used", Level.NOTE, at=at)
+
+
+def thinking_default(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The server's default thinking effort cannot be set in this version
+
+    SGLang takes `--default-chat-template-kwargs` from 0.5.16 on, vLLM in all supported versions; Transformers and
+    KTransformers have no such option. Clients can send `chat_template_kwargs` with each request.
+    """
+    spec = plan.spec
+    if spec.thinking != "max" and not spec.framework.has("chat_template_kwargs", spec.version):
+        yield Diagnostic(
+            "GLM402", f"{spec.framework.name} {spec.version} has no server default for thinking: `{spec.thinking}` is not set", Level.WARNING,
+            at=("serving", "thinking"), hint="send `chat_template_kwargs` with each request",
+        )
+
+
+def cpu_layout_assumed(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The host's cores or NUMA nodes are not given
+
+    KTransformers wants `--kt-cpuinfer` at the number of physical cores (not hyperthreads) and one thread pool a NUMA
+    node. Without them the tutorial's host is assumed: 96 threads in two pools.
+    """
+    cluster = plan.spec.cluster
+    if plan.spec.framework.id == "ktransformers" and not (cluster.cpu_cores and cluster.numa_nodes):
+        yield Diagnostic(
+            "GLM403", f"cores or NUMA nodes are not given: {cluster.cpu_cores or REFERENCE_THREADS} threads in {cluster.numa_nodes or REFERENCE_POOLS} pools assumed",
+            Level.WARNING, at=("cluster",), hint="set `cluster.cpu_cores` (physical cores) and `cluster.numa_nodes`",
+        )
+
+
+def revision_not_taken(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The framework has no option for a hub revision
+
+    Download the revision and give the folder as `path`.
+    """
+    spec = plan.spec
+    if spec.weights.revision and not spec.framework.has("revision", spec.version):
+        yield Diagnostic(
+            "GLM404", f"{spec.framework.name} has no option for a revision", at=("model", "source", "revision"), hint="download it, and give the folder as `path`"
+        )

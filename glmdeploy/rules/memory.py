@@ -1,0 +1,136 @@
+"""Memory: whether the hardware holds the deployment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmdeploy import verdict
+from glmdeploy.diagnostics import Diagnostic, Level
+from glmdeploy.frameworks.transformers import longest_prompt
+from glmdeploy.plan import Verdict
+from glmdeploy.rules import advice
+from glmdeploy.units import gib, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmdeploy.plan import Plan, Process
+
+_GPUS = ("cluster", "gpus")
+
+
+def below_floor(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The hardware is below the published floor
+
+    The checkpoint's weights exceed the GPUs' data-sheet memory: one byte a parameter for FP8 (753 GB), two for BF16
+    (1,506 GB), the checkpoint's own bytes for the others. The published minima are 10 x H100-80GB for FP8 and
+    20 x H100-80GB for BF16. For KTransformers the floor is the host's RAM, which holds the whole checkpoint, and
+    24 GB on every GPU. Nothing can be rendered; the hint names what would fit, found by planning it.
+    """
+    why = verdict.below_floor(plan.spec)
+    if why:
+        hint = advice.nearest(plan.spec)
+        yield Diagnostic(
+            "GLM201", f"below the published floor: {why}", at=("cluster", "host_memory") if "RAM" in why else _GPUS,
+            notes=verdict.floor_notes(plan.spec), hint=f"use {hint}" if hint else "",
+        )
+
+
+def floor_only(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The weights may fit, but no useful context does
+
+    No layout leaves room for one request of 32,768 tokens, the smallest useful context. `--accept floor-only` (or
+    `accept: [floor-only]`) renders the least bad layout with a warning, unless not even one token fits.
+    """
+    if plan.verdict is not Verdict.FLOOR_ONLY or plan.refusal or (plan.possible and plan.spec.accept_floor_only):
+        return
+    largest = plan.memory.max_context
+    held = f"the best layout, {plan.layout.label}, holds {tokens(largest)}" if largest else f"the best layout, {plan.layout.label}, leaves no memory for a KV cache"
+    hint = advice.nearest(plan.spec)
+    yield Diagnostic(
+        "GLM202", f"too little memory for a useful context: {held}, and the least is {tokens(verdict.MIN_CONTEXT)}", at=_GPUS,
+        notes=(_sum(plan),), hint=f"use {hint}" if hint else "",
+    )
+
+
+def context_not_held(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The context that was asked for is not held
+
+    A context that the profile gives is a requirement: one request of that many tokens, prompt plus output, must
+    fit in the KV cache. The message names the largest context that fits; the hint, what would hold the one asked.
+    Only `context: auto` is reduced.
+    """
+    asked = plan.spec.request.context
+    if asked is None or plan.meets_context or plan.verdict not in {Verdict.TIGHT, Verdict.FITS} or plan.refusal:
+        return
+    hint = advice.same_hardware(plan.spec)
+    yield Diagnostic(
+        "GLM203",
+        f"a context of {tokens(asked)} is not held: the largest that fits with {plan.layout.label} is {tokens(plan.memory.max_context)}",
+        at=("serving", "context"), notes=(_sum(plan),), hint=f"it is held by {hint}" if hint else "",
+    )
+
+
+def tight(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """It serves, but something had to give way
+
+    The memory fraction was raised above the framework's default (at most 0.95 for SGLang, 0.96 for vLLM), the
+    prefill chunk made smaller, multi-token prediction switched off, or an automatic context reduced below its
+    default. Watch the first days for out-of-memory restarts. The hint names the nearest hardware that fits with
+    the framework's defaults.
+    """
+    if plan.verdict is not Verdict.TIGHT or not plan.launchable:
+        return
+    hint = advice.comfortable(plan.spec)
+    yield Diagnostic(
+        "GLM204", f"tight: {', '.join(plan.settings.comfort)}", Level.WARNING, at=_GPUS, notes=(_sum(plan),),
+        hint=f"{hint} would be comfortable" if hint else "",
+    )
+
+
+def host_memory_unknown(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """KTransformers needs to know the host's RAM
+
+    It keeps the whole checkpoint in RAM: 704 GiB for FP8, 1,403 GiB for BF16 ("at least as much RAM as model size",
+    kvcache-ai/ktransformers, Native-Precision tutorial). Give `cluster.host_memory` or `--host-memory`.
+    """
+    if plan.spec.framework.id == "ktransformers" and not plan.spec.cluster.host_memory:
+        need = gib(plan.spec.checkpoint.total_bytes)
+        yield Diagnostic(
+            "GLM205", f"the host's RAM is not given, and KTransformers keeps the checkpoint there: at least {need}", at=("cluster",),
+            hint="pass `--host-memory 1TiB`, or set `cluster.host_memory`",
+        )
+
+
+def accepted_floor_only(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """A plan below the useful minimum was accepted
+
+    `accept: [floor-only]` took the refusal back. The server starts, and holds less than 32,768 tokens.
+    """
+    if plan.verdict is Verdict.FLOOR_ONLY and plan.possible and plan.spec.accept_floor_only and plan.meets_context:
+        yield Diagnostic(
+            "GLM206", f"accepted below the useful minimum: one request holds {tokens(plan.memory.max_context)}", Level.WARNING, at=("accept",),
+            notes=(_sum(plan),), hint=f"{advice.nearest(plan.spec)} holds more",
+        )
+
+
+def single_pass_prefill(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Transformers prefills a prompt in one pass, so long prompts run out of memory
+
+    The indexer's scores of one prompt are prompt x prompt x 32 heads in FP32 (32 GiB for 16,384 tokens), and no
+    option splits them. The context counts prompt and output; keep prompts below the figure, or use SGLang or vLLM.
+    """
+    if plan.spec.framework.id == "transformers" and plan.launchable:
+        yield Diagnostic(
+            "GLM207", f"`transformers serve` prefills in one pass: prompts above about {tokens(longest_prompt(plan))} run out of memory",
+            Level.WARNING, at=("framework", "name"), hint="keep prompts shorter, or use SGLang or vLLM",
+        )
+
+
+def _sum(plan: Plan) -> str:
+    """The arithmetic of the fullest GPU in one line."""
+    if not plan.memory.stages:
+        return "no layout to budget"
+    stage = plan.memory.fullest
+    parts = f"weights {gib(stage.weights)} + overhead {gib(stage.overhead)} + activations {gib(stage.activations)}"
+    return f"fullest GPU: {parts} + KV cache {gib(stage.kv_cache)} of {gib(stage.capacity)}"

@@ -1,0 +1,146 @@
+"""Layouts: what the sizes of the parallel dimensions must obey.
+
+Most of these codes also stand in `rejected` of a plan: there they say why a layout was passed over. As
+diagnostics they appear when the profile insists on such a layout.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmdeploy.diagnostics import Diagnostic, Level
+from glmdeploy.plan import place_layout
+from glmdeploy.units import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmdeploy.diagnostics import KeyPath
+    from glmdeploy.plan import Plan, Process
+
+
+def _insisted(plan: Plan, code: str, at: KeyPath) -> Iterator[Diagnostic]:
+    if plan.refusal and plan.refusal.code == code:
+        request = plan.spec.request
+        given = [f"{name} {size}" for name, size in (("tp", request.tp), ("pp", request.pp), ("ep", request.ep)) if size]
+        hint = f"leave out {', '.join(given)}: the planner chooses" if given else ""
+        yield Diagnostic(code, plan.refusal.reason, at=at, hint=hint)
+
+
+def heads(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The attention heads are not divisible by the tensor parallel size
+
+    GLM-5.2 has 64 heads, and each rank takes an equal share, so tensor parallel size is a power of two up to 64.
+    SGLang fails while it builds the model (models/deepseek_v2.py), vLLM when it reads the configuration.
+    """
+    yield from _insisted(plan, "GLM301", ("layout", "tp"))
+
+
+def blocks(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Tensor parallelism would cut through a quantisation block
+
+    FP8 weights share one scale per 128 x 128 block, and an expert is 2,048 wide: a rank's share must be a multiple
+    of 128, so FP8 stops at tensor parallel size 16. Other formats have their own limit.
+    """
+    yield from _insisted(plan, "GLM302", ("layout", "tp"))
+
+
+def unequal_ranks(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The layout cannot be cut into equal ranks that fit on the hosts
+
+    A rank is one process with GPUs of one host; all ranks have the same number. It holds whole stages, or an even
+    part of one. Ten GPUs on hosts of eight are five ranks of two: four on one host, one on the other.
+    """
+    yield from _insisted(plan, "GLM303", ("cluster", "gpus_per_node"))
+
+
+def pipeline_version(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """This framework version computes nonsense with pipeline stages
+
+    57 of the 78 layers reuse the top-k of an earlier layer's indexer (IndexShare). SGLang hands it to the next
+    stage from 0.5.14 on; before that a stage that starts on such a layer fails (sgl-project/sglang#28532).
+    """
+    yield from _insisted(plan, "GLM304", ("layout", "pp"))
+
+
+def stage_starts(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """There are more pipeline stages than layers that may start one
+
+    A vLLM stage must start on a layer with an indexer of its own: 0, 1, 2, 6, 10 ... 74. Anywhere else it reads a
+    stale buffer, without any error. SGLang may start a stage on any of the 78 layers.
+    """
+    yield from _insisted(plan, "GLM305", ("layout", "pp"))
+
+
+def expert_size(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The expert parallel size is neither 1 nor the tensor parallel size
+
+    SGLang wants ep x moe-dp = tp when ep is above 1; vLLM's switch spreads the experts over the whole group.
+    """
+    yield from _insisted(plan, "GLM306", ("layout", "ep"))
+
+
+def too_many_gpus(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The layout asks for more GPUs than there are
+
+    Tensor parallel size times pipeline stages is the number of GPUs.
+    """
+    yield from _insisted(plan, "GLM307", ("layout",))
+
+
+def one_host(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """This framework runs as one process on one host
+
+    Transformers and KTransformers do not span hosts here.
+    """
+    yield from _insisted(plan, "GLM308", ("cluster", "gpus"))
+
+
+def unsupported_dimension(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The framework has no such parallel dimension
+
+    `transformers serve` spreads whole layers over all GPUs of one process; sglang-kt has no pipeline stages.
+    """
+    yield from _insisted(plan, "GLM318", ("layout",))
+
+
+def idle_gpus(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Some of the GPUs stay idle
+
+    No better layout uses them all: stages add latency and rule out multi-token prediction, and an odd count does not
+    divide the heads. Run a second deployment on them, or give the exact number.
+    """
+    idle = plan.spec.cluster.gpus - plan.layout.world
+    if plan.launchable and idle > 0:
+        yield Diagnostic(
+            "GLM316", f"{plural(idle, 'GPU')} of {plan.spec.cluster.gpus} {'stays' if idle == 1 else 'stay'} idle: {plan.layout.label} uses {plan.layout.world}",
+            Level.WARNING, at=("cluster", "gpus"), hint=f"`--gpus {plan.layout.world}x{plan.spec.cluster.gpu.short}` gives the same plan",
+        )
+
+
+def wide_tensor_group(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """A tensor-parallel group spans hosts
+
+    Each layer then waits twice for the network between hosts. The published cells do so over InfiniBand, with two
+    hosts at most; over plain TCP it is far too slow, and the planner keeps groups inside a host where it can.
+    """
+    layout = plan.layout
+    if not plan.launchable or layout.tp <= layout.gpus_per_rank:
+        return
+    placed = place_layout(plan.spec, layout)[: layout.tp // layout.gpus_per_rank]
+    spanned = len({p.host for p in placed})
+    if spanned > 1 and plan.spec.cluster.fabric == "tcp":
+        yield Diagnostic(
+            "GLM317", f"tensor-parallel groups of {layout.tp} span {spanned} hosts on a tcp fabric", Level.WARNING, at=("cluster", "fabric"),
+            hint="use InfiniBand or RoCE, or `--pp` with groups inside a host",
+        )
+
+
+def less_preferred(_: Plan, __: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """A layout that would work, and another was preferred
+
+    Stands only in `rejected` of a plan. The order of preference: holds the context; multi-token prediction where
+    insisted on; tensor groups span few hosts; fewer pipeline stages; fits before tight; fewer idle GPUs; the
+    recipes' expert parallel size; more headroom.
+    """
+    yield from ()

@@ -1,0 +1,41 @@
+"""Policy: what must not be in a file that people commit."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from glmdeploy.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmdeploy.diagnostics import KeyPath
+    from glmdeploy.plan import Plan, Process
+
+_SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL)", re.IGNORECASE)
+_NOT_SECRET = re.compile(r"(TOKENIZER|TOKENIZERS|_TOKENS$|MAX_TOKEN)", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"\b(hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})\b")
+_SECRET_OPTIONS = ("--api-key", "--admin-api-key", "--ssl-keyfile-password")
+
+
+def secret_in_profile(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """A secret stands in the profile
+
+    What is rendered is committed, so a secret value is never written: not from `env`, not from `extra_args`. Name an
+    existing secret under `secrets` instead (`api_key`, `hub_token`); the files then refer to it.
+    """
+    spec = plan.spec
+    for name, value in spec.env:
+        named = _SECRET_NAME.search(name) and not _NOT_SECRET.search(name)
+        if value and (named or _SECRET_VALUE.search(value)):
+            yield _found(f"environment variable `{name}` looks like a secret", ("env", name))
+    for index, word in enumerate(spec.extra_args):
+        option = word.partition("=")[0]
+        if option in _SECRET_OPTIONS or _SECRET_VALUE.search(word):
+            shown = f"`{option}`" if option in _SECRET_OPTIONS else "a word of `extra_args`"
+            yield _found(f"{shown} carries a secret", ("extra_args", index))
+
+
+def _found(message: str, at: KeyPath) -> Diagnostic:
+    return Diagnostic("GLM601", message, at=at, hint="name an existing secret under `secrets`: `api_key` or `hub_token`")

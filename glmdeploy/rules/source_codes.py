@@ -1,0 +1,92 @@
+"""Pages of the codes that the layers below the rules emit: files, schema, names, writing."""
+
+from __future__ import annotations
+
+PAGES: dict[str, str] = {
+    "GLM001": """The file cannot be read
+
+It does not exist, is a directory, or permissions forbid it. The message gives the system's reason.""",
+    "GLM002": """The file is not UTF-8
+
+Profiles are UTF-8 text. The message gives the position of the first byte that is not.""",
+    "GLM003": """The file is not valid YAML
+
+The message gives the parser's reason, the line and the column.""",
+    "GLM004": """A key stands twice
+
+YAML readers disagree on which of two equal keys wins, so neither is taken. Keep one.""",
+    "GLM005": """The file is empty
+
+A profile needs at least `apiVersion`, `name`, `cluster` and `framework`; `glmdeploy schema` describes all keys.""",
+    "GLM006": """The document is not a profile-shaped mapping
+
+It is a list or a single value, is nested too deeply, or is far larger than any profile. Nothing of it is used.""",
+    "GLM010": """Unknown key
+
+A misspelt key would silently do nothing, so it is refused. The hint names the nearest known key.""",
+    "GLM011": """A value is of the wrong type or out of range
+
+Sizes carry their unit (`2 TiB`, `141 GB`), versions stand in quotes, tokens are numbers or `128K` (131,072).""",
+    "GLM012": """A key is missing
+
+`glmdeploy schema` lists the keys that must be there.""",
+    "GLM013": """The apiVersion is not one that this version reads
+
+Write `apiVersion: glmdeploy/v1`.""",
+    "GLM014": """A control or bidirectional character
+
+Such characters can make a file read differently from what it says, and can drive a terminal. They are refused
+everywhere, in files and in options. The message names the code points.""",
+    "GLM015": """An option of the command line is not understood
+
+`--gpus` takes a count and a GPU, such as `10xH100`; `--set` takes `KEY=VALUE` with a dotted profile key.""",
+    "GLM016": """No such profile
+
+Neither a file of that name exists nor a shipped profile; `glmdeploy list profiles` shows the shipped ones.""",
+    "GLM017": """No profile below a folder
+
+`lint DIR` looks for .yaml and .yml files with our apiVersion. Finding none is an error: a check of nothing must not
+be green.""",
+    "GLM101": """Unknown GPU
+
+The hint lists the nearest names; `glmdeploy list gpus` shows all of them with their aliases.""",
+    "GLM102": """A GPU name with more than one meaning
+
+`H20` was sold with 96 GB and with 141 GB, and no default would be safe. Names with a usual meaning do have a
+default: `H100` is the SXM board with 80 GB.""",
+    "GLM103": """The number of GPUs makes no sense
+
+It is between 1 and 1,024.""",
+    "GLM104": """Unknown checkpoint
+
+`glmdeploy list checkpoints` shows the published weight sets by id and repository.""",
+    "GLM105": """Unknown framework
+
+sglang, vllm, transformers and ktransformers are known.""",
+    "GLM106": """A repository of an organisation that moved
+
+THUDM is now zai-org. Old names still resolve on the hub by redirect, which breaks mirrors and offline caches.""",
+    "GLM107": """The source of the weights is not one place
+
+Give exactly one of `path`, `hub` and `claim`; `revision` belongs to `hub`.""",
+    "GLM108": """Not a version
+
+Versions are written as the package index writes them, in quotes: `"0.5.21"`.""",
+    "GLM109": """The framework version is too old for GLM-5.2
+
+Each framework has a first version that knows the architecture (IndexShare, the shared sparse-attention indexer);
+older ones refuse the checkpoint or compute nonsense. The message gives the floor and its source.""",
+    "GLM110": """The framework version is newer than the catalogue
+
+It is rendered with what the newest known version takes. Options may have been renamed since.""",
+    "GLM112": """The context is above the model's
+
+GLM-5.2 takes 1,048,576 tokens, prompt and output together. `1M` means that; `1m` means 1,000,000.""",
+    "GLM505": """A file would be overwritten that glmdeploy did not write, or that was edited since
+
+`.glmdeploy.json` in a bundle lists what was written, with checksums. Other files are never touched. Move the
+file away, edit the profile instead, or pass `--force`. Exit code 3.""",
+    "GLM508": """The output cannot be written
+
+The message gives the system's reason. Nothing of the new bundle is left behind.""",
+}

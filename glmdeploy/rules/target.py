@@ -1,0 +1,110 @@
+"""Targets: what a container or script needs that the profile must say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmdeploy.diagnostics import Diagnostic, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmdeploy.plan import Plan, Process
+    from glmdeploy.spec import Spec
+
+_CONTAINERS = ("compose", "kubernetes")
+_IMAGE = ("framework", "image")
+
+
+def _in_containers(spec: Spec) -> list[str]:
+    return [t for t in spec.targets if t in _CONTAINERS]
+
+
+def image_required(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """No container image is documented for this framework
+
+    Nobody publishes an image of KTransformers or `transformers serve` that is known to serve GLM-5.2. The bundle
+    carries a Dockerfile that pins the wheels; build it, push it, and give its name as `framework.image`. The script
+    target needs no image.
+    """
+    spec = plan.spec
+    targets = _in_containers(spec)
+    if spec.framework.image_required and not spec.image and targets:
+        yield Diagnostic(
+            "GLM501", f"no image of {spec.framework.name} is documented for GLM-5.2, and {' and '.join(targets)} need one", at=_IMAGE,
+            hint="set `framework.image` to where you push the image of the bundle's Dockerfile, or render `--target script`",
+        )
+
+
+def unauthenticated(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The server has no authentication of its own
+
+    `transformers serve` ignores any key, and `/load_model` and `/reset` are open. It is bound to loopback; in a
+    container nothing could reach it, so the container targets need `--expose-unauthenticated` (or
+    `serving.expose_unauthenticated: true`), which binds it to every address.
+    """
+    spec = plan.spec
+    if spec.framework.id != "transformers":
+        return
+    targets = _in_containers(spec)
+    if targets and not spec.expose_unauthenticated:
+        yield Diagnostic(
+            "GLM502", f"`transformers serve` has no authentication: {' and '.join(targets)} would expose it", at=("serving", "expose_unauthenticated"),
+            hint="render `--target script` (loopback), or pass `--expose-unauthenticated`",
+        )
+    if spec.expose_unauthenticated:
+        yield Diagnostic(
+            "GLM502", "`transformers serve` is bound to every address without authentication", Level.WARNING, at=("serving", "expose_unauthenticated"),
+            hint="let only trusted clients reach its port",
+        )
+
+
+def image_to_build(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The image must be built from the bundle's Dockerfile
+
+    The catalogue holds an image tag only where a source shows that it exists. For this version none does, so the
+    bundle carries a Dockerfile that installs the pinned wheel on a documented image. Build it on each host (compose
+    does), or push it and give its name as `framework.image`.
+    """
+    spec = plan.spec
+    if spec.framework.image_required or spec.image or not _in_containers(spec):
+        return
+    if spec.framework.image(spec.version, spec.cluster.gpu.compute) is None:
+        known = sorted({str(v) for v in spec.framework.tested if spec.framework.image(v, spec.cluster.gpu.compute)})
+        yield Diagnostic(
+            "GLM503", f"no image of {spec.framework.name} {spec.version} for {spec.cluster.gpu.compute} is documented: the bundle carries a Dockerfile to build",
+            Level.WARNING, at=("framework", "version"),
+            hint=f"push it and set `framework.image`, or use a version with an image: {', '.join(known) or 'none'}",
+        )
+
+
+def local_weights(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """KTransformers reads its weights from a folder
+
+    `--kt-weight-path` takes a local folder, not a repository.
+    """
+    if plan.spec.framework.id == "ktransformers" and plan.spec.weights.hub:
+        yield Diagnostic("GLM504", "KTransformers takes its weights from a folder, not from the hub", at=("model", "source"), hint="give `path` or `claim`")
+
+
+def claim_outside_kubernetes(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """A Kubernetes claim means nothing to a script or to Compose
+
+    Give `path` or `hub`, or render the Kubernetes target alone.
+    """
+    others = [t for t in plan.spec.targets if t != "kubernetes"]
+    if plan.spec.weights.claim and others:
+        yield Diagnostic(
+            "GLM506", f"`claim` names a Kubernetes volume, and {' and '.join(others)} cannot mount it", at=("model", "source", "claim"),
+            hint="render `--target kubernetes`, or give `path` or `hub`",
+        )
+
+
+def key_in_process_list(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The API key shows in the process list
+
+    SGLang and sglang-kt take their key on the command line only. Whoever can list processes on the host, or in the
+    pod, can read it. vLLM reads it from the environment.
+    """
+    if plan.spec.api_key_secret and plan.spec.framework.id in {"sglang", "ktransformers"}:
+        yield Diagnostic("GLM507", f"{plan.spec.framework.name} takes its API key on the command line: it shows in the process list", Level.NOTE, at=("secrets", "api_key"))
