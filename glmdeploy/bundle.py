@@ -57,7 +57,9 @@ class Bundle:
             return _Writer(self, out, force=force).run()
         except OSError as error:
             where = error.filename or out
-            raise WriteError([_problem("GLM508", f"cannot write `{where}`: {error.strerror or error}", str(where))]) from None
+            raise WriteError(
+                [_problem("GLM508", f"cannot write `{where}`: {error.strerror or error}", str(where))]
+            ) from None
 
     def text(self) -> str:
         """All files one after the other, for a terminal or a pipe."""
@@ -79,7 +81,7 @@ class _Writer:
         made: list[Path] = []
         try:
             for artifact in self.artifacts:
-                staged.append(self.stage(artifact, made))
+                staged.append(self.stage(artifact, made))  # noqa: PERF401  a failure must find the earlier ones in the list
             for temporary, final in staged:
                 os.replace(temporary, final)  # noqa: PTH105  the atomic call, by its name
         except BaseException:
@@ -102,28 +104,34 @@ class _Writer:
         for path in sorted({*new, *self.old}):
             reason = self.conflict(self.out / path, path, new.get(path))
             if reason:
-                yield _problem("GLM505", f"`{self.out / path}` {reason}", str(self.out / path), "move it away, or pass `--force`")
+                yield _problem(
+                    "GLM505",
+                    f"`{self.out / path}` {reason}",
+                    str(self.out / path),
+                    "move it away, or pass `--force`",
+                )
 
     def conflict(self, file: Path, path: str, artifact: Artifact | None) -> str:
-        for parent in [file, *file.parents]:
-            if parent == self.out:
-                break
-            if parent.is_symlink():
-                return "is a link: nothing is written through it"
-            if parent != file and parent.exists() and not parent.is_dir():
-                return f"cannot be written: `{parent}` is a file"
-        if not file.exists():
-            return ""
-        if not file.is_file():
-            return "is not a file"
-        if self.force or path == MANIFEST and self.old:
-            return ""
+        """Why ``file`` may not be written, or an empty string."""
+        blocked = self.blocked(file)
+        if blocked or not file.exists() or self.force or (path == MANIFEST and self.old):
+            return blocked
         found = _digest(file.read_bytes())
         if artifact and found == artifact.sha256:
             return ""
         if path not in self.old:
             return "was not written by glmdeploy"
         return "" if found == self.old[path] else "was edited since glmdeploy wrote it"
+
+    def blocked(self, file: Path) -> str:
+        """What no option overrides: a link, or something that is not a file, on the way."""
+        inside = [p for p in (file, *file.parents) if self.out in p.parents]
+        if any(p.is_symlink() for p in inside):
+            return "is a link, or below one: nothing is written through it"
+        parent = next((p for p in inside if p != file and p.exists() and not p.is_dir()), None)
+        if parent:
+            return f"cannot be written: `{parent}` is a file"
+        return "is not a file" if file.exists() and not file.is_file() else ""
 
     def stage(self, artifact: Artifact, made: list[Path]) -> tuple[Path, Path]:
         final = self.out / artifact.path
@@ -192,7 +200,10 @@ def write_file(path: Path, text: str, *, force: bool = False) -> None:
     """Write one file atomically; WriteError (clobber) when another text stands there and not ``force``."""
     try:
         if path.exists() and not force and (not path.is_file() or path.read_bytes() != text.encode()):
-            raise WriteError([_problem("GLM505", f"`{path}` exists and differs", str(path), "move it away, or pass `--force`")], clobber=True)
+            raise WriteError(
+                [_problem("GLM505", f"`{path}` exists and differs", str(path), "move it away, or pass `--force`")],
+                clobber=True,
+            )
         made: list[Path] = []
         _make_folders(path.absolute().parent, made)
         handle, name = tempfile.mkstemp(prefix=".glmdeploy-", dir=path.absolute().parent)

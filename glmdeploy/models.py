@@ -135,14 +135,20 @@ class Model:
     def layer_bytes(self, checkpoint: Checkpoint, layer: int, tp: int) -> int:
         """Parameter bytes of decoder layer ``layer`` on one of ``tp`` ranks."""
         moe = layer >= self.dense_layers
-        size = self._attention(checkpoint.linear, tp) + (self._moe(checkpoint.linear, tp) if moe else self._dense(checkpoint.linear, tp))
+        size = self._attention(checkpoint.linear, tp) + (
+            self._moe(checkpoint.linear, tp) if moe else self._dense(checkpoint.linear, tp)
+        )
         if moe:
             size += self.experts * self.expert_bytes(checkpoint.experts, tp)
         return size + (self._indexer(checkpoint.linear) if layer in self.full_indexer_layers else 0)
 
     def mtp_bytes(self, checkpoint: Checkpoint, tp: int) -> int:
         """Parameter bytes of the MTP layer on one rank, without embedding and head."""
-        size = self._attention(checkpoint.mtp_linear, tp) + self._moe(checkpoint.mtp_linear, tp) + self._indexer(checkpoint.mtp_linear)
+        size = (
+            self._attention(checkpoint.mtp_linear, tp)
+            + self._moe(checkpoint.mtp_linear, tp)
+            + self._indexer(checkpoint.mtp_linear)
+        )
         size += self.experts * self.expert_bytes(checkpoint.mtp_experts, tp)
         return size + _bf16(self.hidden, 2 * self.hidden) + 3 * self.hidden * BF16  # eh_proj, enorm, hnorm, norm
 
@@ -160,7 +166,9 @@ class Model:
         heads = self.heads // tp
         everywhere = size(self.q_lora, self.hidden) + size(self.latent, self.hidden)
         norms = (2 * self.hidden + self.q_lora + self.kv_lora) * BF16
-        up = size(heads * (self.qk_nope + self.qk_rope), self.q_lora) + size(heads * (self.qk_nope + self.v_head), self.kv_lora)
+        up = size(heads * (self.qk_nope + self.qk_rope), self.q_lora) + size(
+            heads * (self.qk_nope + self.v_head), self.kv_lora
+        )
         return everywhere + norms + up + size(self.hidden, heads * self.v_head)
 
     def _indexer(self, fmt: str) -> int:

@@ -106,7 +106,14 @@ def find_profiles(paths: Iterable[str]) -> tuple[list[str], list[Diagnostic]]:
             continue
         below = _below(Path(path), found)
         if not below:
-            found.append(Diagnostic("GLM017", f"no profile below `{path}`", span=Span(path), hint=f"a profile starts with `apiVersion: {API_VERSION}`"))
+            found.append(
+                Diagnostic(
+                    "GLM017",
+                    f"no profile below `{path}`",
+                    span=Span(path),
+                    hint=f"a profile starts with `apiVersion: {API_VERSION}`",
+                )
+            )
         names += below
     return list(dict.fromkeys(names)), found
 

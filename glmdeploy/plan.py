@@ -161,6 +161,7 @@ class Rejected:
     layout: str
     code: str
     reason: str
+    pp: int = 1
 
 
 @dataclass(frozen=True)
@@ -334,6 +335,7 @@ class Engine(Protocol):
     def budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
         """How the framework divides the GPUs, given the needs."""
         ...
+
 
 def place_layout(spec: Spec, layout: Layout) -> tuple[Placement, ...]:
     """The ranks of ``layout`` on the hosts of the cluster; fewer than its nodes when they do not fit."""

@@ -94,28 +94,30 @@ class _Planner:
     def arrange(self, tp: int, pp: int, ep: int) -> Layout | Refusal:
         """The layout with ranks and partition, or why there is none."""
         world, cluster = tp * pp, self.spec.cluster
-        if world > cluster.gpus:
-            return Refusal("GLM307", f"{tp} x {pp} = {plural(world, 'GPU')}, and there are {cluster.gpus}")
         if refusal := self.engine.refuse(self.spec, Layout(tp, pp, ep)):
             return refusal
-        nodes = self.ranks(tp, pp)
-        if not nodes:
-            return Refusal("GLM303", f"{plural(world, 'GPU')} as TP{tp} x PP{pp} cannot be cut into equal ranks on hosts of {_hosts(cluster.hosts)} GPUs")
+        if world > cluster.gpus:
+            return Refusal("GLM307", f"{tp} x {pp} = {plural(world, 'GPU')}, and there are {cluster.gpus}")
         partition = self.partition(tp, pp, ep)
         if partition is None:
-            return Refusal("GLM305", f"only {len(self.engine.starts(self.spec))} layers may start a stage, and there are {pp} stages")
-        return Layout(tp, pp, ep, nodes, partition)
+            return Refusal(
+                "GLM305",
+                f"only {len(self.engine.starts(self.spec))} layers may start a stage, and there are {pp} stages",
+            )
+        return Layout(tp, pp, ep, self.ranks(tp, pp), partition)
 
     def ranks(self, tp: int, pp: int) -> int:
-        """The fewest equal ranks that fit on the hosts and cut no stage or tensor group unevenly; 0 if none."""
+        """The fewest equal ranks that fit on the hosts and cut no stage or tensor group unevenly.
+
+        Ranks of one GPU always fit.
+        """
         world, hosts = tp * pp, self.spec.cluster.hosts
-        for nodes in range(1, 2 if self.engine.one_process else world + 1):
+        for nodes in range(1, 2 if self.engine.one_process else world):
             size, rest = divmod(world, nodes)
-            if rest or (size % tp and tp % size):
-                continue
-            if len(place(hosts, nodes, size)) == nodes:
+            whole = not rest and (size % tp == 0 or tp % size == 0)
+            if whole and len(place(hosts, nodes, size)) == nodes:
                 return nodes
-        return 0
+        return 1 if self.engine.one_process else world
 
     def partition(self, tp: int, pp: int, ep: int) -> tuple[int, ...] | None:
         layers = self.spec.model.layers
@@ -142,16 +144,23 @@ class _Planner:
 
     def satisfied(self, layout: Layout, settings: Settings, order: int) -> Candidate:
         # the largest context is dear to find: only a target below the useful minimum needs it here
-        least = self.target if self.target >= verdict.MIN_CONTEXT else self.largest(layout, self.engine.ladder(self.spec, layout))
+        least = (
+            self.target
+            if self.target >= verdict.MIN_CONTEXT
+            else self.largest(layout, self.engine.ladder(self.spec, layout))
+        )
         found = verdict.judge(least, settings.comfort, floor=self.floor)
         holds = Holds.TOO_LITTLE if least < verdict.MIN_CONTEXT else Holds.ASKED
-        return Candidate(layout, settings, replace(self.memory(layout, settings), max_context=least), holds, found, order)
+        return Candidate(
+            layout, settings, replace(self.memory(layout, settings), max_context=least), holds, found, order
+        )
 
     def reduced(self, layout: Layout, order: int) -> Candidate:
         """The largest context that the layout holds, with multi-token prediction while that leaves a useful one."""
         ladder = self.engine.ladder(self.spec, layout)
         keeping = [rung for rung in ladder if rung.mtp.enabled == ladder[0].mtp.enabled]
-        rungs, largest = keeping, self.largest(layout, keeping)
+        rungs: Sequence[Settings] = keeping
+        largest = self.largest(layout, keeping)
         if largest < verdict.MIN_CONTEXT and len(keeping) < len(ladder):
             rungs, largest = ladder, self.largest(layout, ladder)
         step = verdict.CONTEXT_STEP
@@ -162,7 +171,9 @@ class _Planner:
         settings = replace(rung, context=context, comfort=(*rung.comfort, *gave))
         memory = replace(self.memory(layout, settings), max_context=largest)
         holds = Holds.REDUCED if largest >= verdict.MIN_CONTEXT else Holds.TOO_LITTLE if largest else Holds.NOTHING
-        return Candidate(layout, settings, memory, holds, verdict.judge(largest, settings.comfort, floor=self.floor), order)
+        return Candidate(
+            layout, settings, memory, holds, verdict.judge(largest, settings.comfort, floor=self.floor), order
+        )
 
     def ease(self, layout: Layout, settings: Settings) -> Settings:
         """Lower a raised memory fraction to the least that still holds the context, in thousandths."""
@@ -175,7 +186,10 @@ class _Planner:
                 high = middle
             else:
                 low = middle + 1
-        return replace(settings, memory_fraction=max(high / 1000, self.engine.default_fraction(self.spec, layout, settings)))
+        return replace(
+            settings,
+            memory_fraction=max(high / 1000, self.engine.default_fraction(self.spec, layout, settings)),
+        )
 
     def largest(self, layout: Layout, ladder: Sequence[Settings]) -> int:
         """The most tokens of one request that some rung of the ladder holds, at most the model's context."""
@@ -191,7 +205,9 @@ class _Planner:
         return low
 
     def any_holds(self, layout: Layout, ladder: Sequence[Settings], context: int) -> bool:
-        return any(verdict.holds(self.memory(layout, replace(rung, context=context)), context) for rung in reversed(ladder))
+        return any(
+            verdict.holds(self.memory(layout, replace(rung, context=context)), context) for rung in reversed(ladder)
+        )
 
     def memory(self, layout: Layout, settings: Settings) -> MemoryBudget:
         return self.engine.budget(self.spec, self.engine.needs(self.spec, layout, settings), settings)
@@ -199,7 +215,13 @@ class _Planner:
     def preference(self, c: Candidate) -> tuple[int, ...]:
         layout, cluster = c.layout, self.spec.cluster
         order = c.order if c.holds <= Holds.REDUCED else 0
-        poor = -c.memory.max_context if c.holds is Holds.TOO_LITTLE else -c.memory.headroom if c.holds is Holds.NOTHING else 0
+        poor = (
+            -c.memory.max_context
+            if c.holds is Holds.TOO_LITTLE
+            else -c.memory.headroom
+            if c.holds is Holds.NOTHING
+            else 0
+        )
         wants_mtp = bool(self.spec.request.mtp) and not c.settings.mtp.enabled
         return (
             c.holds,
@@ -225,10 +247,13 @@ class _Planner:
 
     def reject(self, layout: Layout, refusal: Refusal) -> None:
         self.first_refusal = self.first_refusal or refusal
-        self.rejected.append(Rejected(layout.label, refusal.code, refusal.reason))
+        self.rejected.append(Rejected(layout.label, refusal.code, refusal.reason, layout.pp))
 
     def plan(self, best: Candidate, others: list[Candidate]) -> Plan:
-        rejected = [*self.rejected, *(Rejected(c.layout.label, *self.why_not(best, c)) for c in others)]
+        rejected = [
+            *self.rejected,
+            *(Rejected(c.layout.label, *self.why_not(best, c), c.layout.pp) for c in others),
+        ]
         memory = replace(best.memory, max_context=self.largest(best.layout, self.engine.ladder(self.spec, best.layout)))
         possible = best.holds is not Holds.NOTHING
         return self.assemble(best.layout, best.settings, memory, best.verdict, rejected, possible=possible)
@@ -236,32 +261,53 @@ class _Planner:
     def why_not(self, best: Candidate, other: Candidate) -> tuple[str, str]:
         if other.holds is Holds.NOTHING:
             short = -other.memory.headroom
-            return "GLM202", f"weights and buffers exceed the fullest GPU by {gib(short)}" if short > 0 else "no memory is left for a KV cache"
+            over = f"weights and buffers exceed the fullest GPU by {gib(short)}"
+            return "GLM202", over if short > 0 else "no memory is left for a KV cache"
         if other.holds is not Holds.ASKED:
             return "GLM203", f"holds {tokens(other.memory.max_context)}, and {tokens(self.target)} are wanted"
         if self.too_wide(other.layout) and not self.too_wide(best.layout):
             return "GLM317", "a tensor-parallel group would span too many hosts for the fabric"
-        if other.layout.pp > best.layout.pp:
-            return "GLM390", f"{plural(other.layout.pp, 'pipeline stage')} where {best.layout.pp} will do"
+        return "GLM390", self.less_preferred(best, other)
+
+    def less_preferred(self, best: Candidate, other: Candidate) -> str:
         idle = self.spec.cluster.gpus - other.layout.world
+        if other.layout.pp > best.layout.pp:
+            return f"{plural(other.layout.pp, 'pipeline stage')} where {best.layout.pp} will do"
         if idle > self.spec.cluster.gpus - best.layout.world:
-            return "GLM390", f"leaves {plural(idle, 'GPU')} idle"
+            return f"leaves {plural(idle, 'GPU')} idle"
         if other.layout.ep != best.layout.ep:
-            return "GLM390", f"expert parallel size {other.layout.ep} is not what the framework's recipes use here"
-        return "GLM390", f"{other.verdict.value}, with {gib(other.memory.headroom)} of headroom on the fullest GPU"
+            return f"expert parallel size {other.layout.ep} is not what the framework's recipes use here"
+        return f"{other.verdict.value}, with {gib(other.memory.headroom)} of headroom on the fullest GPU"
 
     def nothing(self) -> Plan:
         """No legal layout: a plan with the sizes that were asked for, or the plainest ones."""
         request = self.spec.request
-        layout = Layout(request.tp or 1, request.pp or 1, request.ep or 1, 1, even(self.spec.model.layers, min(request.pp or 1, self.spec.model.layers)))
-        settings = self.engine.ladder(self.spec, replace(layout, tp=1, pp=1, ep=1, partition=(self.spec.model.layers,)))[0]
+        layout = Layout(
+            request.tp or 1,
+            request.pp or 1,
+            request.ep or 1,
+            1,
+            even(self.spec.model.layers, min(request.pp or 1, self.spec.model.layers)),
+        )
+        settings = self.engine.ladder(
+            self.spec, replace(layout, tp=1, pp=1, ep=1, partition=(self.spec.model.layers,))
+        )[0]
         found = Verdict.BELOW_FLOOR if self.floor else Verdict.FLOOR_ONLY
         refusal = self.first_refusal or Refusal("GLM300", "no layout is legal")
-        return self.assemble(layout, settings, MemoryBudget((), 0), found, self.rejected, possible=False, refusal=refusal)
+        return self.assemble(
+            layout, settings, MemoryBudget((), 0), found, self.rejected, possible=False, refusal=refusal
+        )
 
     def assemble(
-        self, layout: Layout, settings: Settings, memory: MemoryBudget, found: Verdict, rejected: list[Rejected],
-        *, possible: bool, refusal: Refusal | None = None,
+        self,
+        layout: Layout,
+        settings: Settings,
+        memory: MemoryBudget,
+        found: Verdict,
+        rejected: list[Rejected],
+        *,
+        possible: bool,
+        refusal: Refusal | None = None,
     ) -> Plan:
         return Plan(
             spec=self.spec,
@@ -274,7 +320,3 @@ class _Planner:
             possible=possible,
             refusal=refusal,
         )
-
-
-def _hosts(hosts: tuple[int, ...]) -> str:
-    return " + ".join(map(str, hosts)) if len(hosts) < 4 else f"{len(hosts) - 1} x {hosts[0]} + {hosts[-1]}"  # noqa: PLR2004

@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from glmdeploy.diagnostics import Diagnostic, ProfileError
 from glmdeploy.source import controls
@@ -61,13 +69,17 @@ def _tokens(value: Any) -> Any:
 
 def _name(text: str) -> str:
     if not _DNS_NAME.match(text):
-        raise ValueError("must be lower case letters, digits, `-` and `.`, at most 63, and start and end with a letter or digit")
+        raise ValueError(
+            "must be lower case letters, digits, `-` and `.`, at most 63, and start and end with a letter or digit"
+        )
     return text
 
 
 def _label(text: str) -> str:
     if not _DNS_LABEL.match(text):
-        raise ValueError("must be lower case letters, digits and `-`, at most 63, and start and end with a letter or digit")
+        raise ValueError(
+            "must be lower case letters, digits and `-`, at most 63, and start and end with a letter or digit"
+        )
     return text
 
 
@@ -86,12 +98,28 @@ def _env_names(env: dict[str, str]) -> dict[str, str]:
 
 _Auto = Literal["auto"]
 Text = Annotated[str, AfterValidator(_text)]
-Size = Annotated[int, BeforeValidator(_bytes), WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B$", "examples": ["2 TiB"]})]
-Bandwidth = Annotated[int, BeforeValidator(_bandwidth), WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B/s$", "examples": ["2 GB/s"]})]
+Size = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B$", "examples": ["2 TiB"]}),
+]
+Bandwidth = Annotated[
+    int,
+    BeforeValidator(_bandwidth),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B/s$", "examples": ["2 GB/s"]}),
+]
 Tokens = Annotated[
     Annotated[int, Field(ge=1, le=10_000_000)] | _Auto,
     BeforeValidator(_tokens),
-    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9.]+[kKmM]?$"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "auto"},
+                {"type": "integer", "minimum": 1},
+                {"type": "string", "pattern": "^[0-9.]+[kKmM]?$"},
+            ]
+        }
+    ),
 ]
 Count = Annotated[int, Field(ge=1, le=MAX_GPUS)]
 
@@ -103,10 +131,14 @@ class _Strict(BaseModel):
 class WeightSource(_Strict):
     """Where the weights are: exactly one of a path on the hosts, a hub repository, or a Kubernetes claim."""
 
-    path: Annotated[str, AfterValidator(_absolute)] | None = Field(None, description="Folder with the checkpoint on every host.")
+    path: Annotated[str, AfterValidator(_absolute)] | None = Field(
+        None, description="Folder with the checkpoint on every host."
+    )
     hub: Text | None = Field(None, description="Repository on the hub, such as `zai-org/GLM-5.2-FP8`.")
     revision: Text | None = Field(None, description="Commit or tag of the hub repository.")
-    claim: Annotated[str, AfterValidator(_name)] | None = Field(None, description="Existing PersistentVolumeClaim with the checkpoint at its root.")
+    claim: Annotated[str, AfterValidator(_name)] | None = Field(
+        None, description="Existing PersistentVolumeClaim with the checkpoint at its root."
+    )
 
 
 class ModelSection(_Strict):
@@ -115,7 +147,8 @@ class ModelSection(_Strict):
     checkpoint: Text = Field("fp8", description="Catalogue id of the weights: fp8, bf16, nvfp4, mxfp4 or w4afp8.")
     source: WeightSource | None = Field(None, description="Default: the checkpoint's hub repository.")
     storage_bandwidth: Bandwidth = Field(
-        2_000_000_000, description="What one host reads from weight storage; start-up time-outs follow from it. Default 2 GB/s."
+        2_000_000_000,
+        description="What one host reads from weight storage; start-up time-outs follow from it. Default 2 GB/s.",
     )
 
 
@@ -137,7 +170,9 @@ class FrameworkSection(_Strict):
     """What serves it."""
 
     name: Text = Field(description="sglang, vllm, transformers or ktransformers.")
-    version: Text | None = Field(None, description="Release, in quotes. Default: the newest with a documented image for the GPU.")
+    version: Text | None = Field(
+        None, description="Release, in quotes. Default: the newest with a documented image for the GPU."
+    )
     image: Text | None = Field(None, description="Container image to use instead of the documented one.")
 
 
@@ -152,37 +187,57 @@ class LayoutSection(_Strict):
 class ServingSection(_Strict):
     """How to serve it."""
 
-    context: Tokens = Field(AUTO, description="Prompt plus output of one request, tokens. auto: 131,072, or less where memory asks for it.")
-    strategy: Literal["low-latency", "balanced", "high-throughput"] = Field("low-latency", description="What to optimise for.")
-    mtp: bool | _Auto = Field(AUTO, description="Multi-token prediction (speculative decoding with the model's own draft layer).")
+    context: Tokens = Field(
+        AUTO,
+        description="Prompt plus output of one request, tokens. auto: 131,072, or less where memory asks for it.",
+    )
+    strategy: Literal["low-latency", "balanced", "high-throughput"] = Field(
+        "low-latency", description="What to optimise for."
+    )
+    mtp: bool | _Auto = Field(
+        AUTO, description="Multi-token prediction (speculative decoding with the model's own draft layer)."
+    )
     kv_cache_dtype: Literal["auto", "bf16", "fp8", "nvfp4"] = Field(AUTO, description="Element type of the KV cache.")
     memory_fraction: Annotated[float, Field(gt=0.1, lt=1.0)] | _Auto = Field(
-        AUTO, description="SGLang: static fraction of the memory that is free before loading. vLLM: utilisation of the whole GPU."
+        AUTO,
+        description="SGLang: static fraction of the memory that is free before loading. vLLM: utilisation of the whole GPU.",
     )
     prefill_chunk: Annotated[int, Field(ge=64, le=1_048_576, multiple_of=64)] | _Auto = Field(
         AUTO, description="Tokens of one prefill step (a multiple of the KV page of 64)."
     )
-    concurrency: Annotated[int, Field(ge=1, le=65536)] | _Auto = Field(AUTO, description="Most requests that run at a time.")
+    concurrency: Annotated[int, Field(ge=1, le=65536)] | _Auto = Field(
+        AUTO, description="Most requests that run at a time."
+    )
     thinking: Literal["max", "high", "off"] = Field("max", description="Default thinking effort of the server.")
     served_names: Annotated[tuple[Text, ...], Field(min_length=1, max_length=32, strict=False)] = Field(
         ("glm-5.2",), description="Model names that clients may send. SGLang and KTransformers take one."
     )
-    port: Annotated[int, Field(ge=1024, le=65000)] | None = Field(None, description="HTTP port. Default: the framework's own.")
-    expose_unauthenticated: bool = Field(False, description="Allow a server without authentication of its own (Transformers) in containers.")
+    port: Annotated[int, Field(ge=1024, le=65000)] | None = Field(
+        None, description="HTTP port. Default: the framework's own."
+    )
+    expose_unauthenticated: bool = Field(
+        False, description="Allow a server without authentication of its own (Transformers) in containers."
+    )
 
 
 class KubernetesSection(_Strict):
     """Kubernetes names."""
 
     namespace: Annotated[str, AfterValidator(_label)] = Field("llm", description="Namespace of every object.")
-    storage_class: Annotated[str, AfterValidator(_name)] | None = Field(None, description="StorageClass of the claim that the bundle makes.")
+    storage_class: Annotated[str, AfterValidator(_name)] | None = Field(
+        None, description="StorageClass of the claim that the bundle makes."
+    )
 
 
 class SecretsSection(_Strict):
     """Names of existing secrets; a value is never written anywhere."""
 
-    api_key: Annotated[str, AfterValidator(_name)] | None = Field(None, description="Secret whose key `api-key` is the server's API key.")
-    hub_token: Annotated[str, AfterValidator(_name)] | None = Field(None, description="Secret whose key `token` is the hub token.")
+    api_key: Annotated[str, AfterValidator(_name)] | None = Field(
+        None, description="Secret whose key `api-key` is the server's API key."
+    )
+    hub_token: Annotated[str, AfterValidator(_name)] | None = Field(
+        None, description="Secret whose key `token` is the hub token."
+    )
 
 
 class Profile(_Strict):
@@ -195,18 +250,22 @@ class Profile(_Strict):
     framework: FrameworkSection
     layout: LayoutSection = Field(default_factory=LayoutSection)
     serving: ServingSection = Field(default_factory=ServingSection)
-    targets: Annotated[tuple[Literal["script", "compose", "kubernetes"], ...], Field(min_length=1, strict=False)] = Field(
-        ("script", "compose", "kubernetes"), description="What to render."
+    targets: Annotated[tuple[Literal["script", "compose", "kubernetes"], ...], Field(min_length=1, strict=False)] = (
+        Field(("script", "compose", "kubernetes"), description="What to render.")
     )
     kubernetes: KubernetesSection = Field(default_factory=KubernetesSection)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
     accept: Annotated[tuple[Literal["floor-only"], ...], Field(strict=False)] = Field(
-        (), description="Refusals that you take on yourself: `floor-only` renders a plan that serves less than 32,768 tokens."
+        (),
+        description="Refusals that you take on yourself: `floor-only` renders a plan that serves less than 32,768 tokens.",
     )
     env: Annotated[dict[str, Annotated[str, AfterValidator(_clean)]], AfterValidator(_env_names)] = Field(
-        default_factory=dict, description="Further environment variables of the server, as strings. No secrets."
+        default_factory=dict,
+        description="Further environment variables of the server, as strings. No secrets.",
     )
-    extra_args: Annotated[tuple[Text, ...], Field(strict=False)] = Field((), description="Further words of the server's command line, as they are.")
+    extra_args: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
+        (), description="Further words of the server's command line, as they are."
+    )
 
 
 def parse(source: Source) -> Profile:
@@ -245,7 +304,9 @@ def _explain(error: ErrorDetails) -> Diagnostic:
 
 
 # What pydantic adds to a place for the members of a union or a validator.
-_INNER = re.compile(r"(?:int|float|bool|str|none|literal|constrained-|function-|lax-or|tuple\[|dict\[|is-instance|\[key\]).*")
+_INNER = re.compile(
+    r"(?:int|float|bool|str|none|(?:literal|constrained-|function-|lax-or|tuple|dict|is-instance)\b.*|\[key\])\Z"
+)
 
 
 def _keys(loc: tuple[int | str, ...]) -> KeyPath:

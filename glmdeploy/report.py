@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from glmdeploy.partition import describe
@@ -31,7 +32,7 @@ def as_json(plan: Plan | None, processes: Sequence[Process], found: Sequence[Dia
         "settings": _settings(plan) if plan and plan.memory.stages else {},
         "memory": _memory(plan) if plan and plan.memory.stages else {},
         "mtp": _mtp(plan) if plan else {},
-        "rejected": [vars(r) for r in plan.rejected] if plan else [],
+        "rejected": [{"layout": r.layout, "code": r.code, "reason": r.reason} for r in plan.rejected] if plan else [],
         "processes": [_process(p) for p in processes],
         "diagnostics": [d.as_json() for d in found],
     }
@@ -93,7 +94,12 @@ def _memory(plan: Plan) -> dict[str, Any]:
         "kv_tokens": plan.memory.kv_tokens,
         "max_context": plan.memory.max_context,
         "stages": [
-            {"layers": [s.first_layer, s.end_layer - 1], **_stage(s), "kv_bytes_per_token": s.kv_per_token, "terms": [_term(t) for t in s.terms]}
+            {
+                "layers": [s.first_layer, s.end_layer - 1],
+                **_stage(s),
+                "kv_bytes_per_token": s.kv_per_token,
+                "terms": [_term(t) for t in s.terms],
+            }
             for s in plan.memory.stages
         ],
     }
@@ -137,7 +143,18 @@ def _gib(size: int) -> float:
 
 def as_text(plan: Plan) -> str:
     """The plan for a terminal of 80 columns, without colour."""
-    return "\n".join([*_head(plan), "", *_table(plan), *_not_chosen(plan)]) + "\n"
+    lines = [_wrapped(line, 10) for line in _head(plan)]
+    rejected = [_wrapped(line, 25) for line in _not_chosen(plan)]
+    return "\n".join([*lines, "", *_table(plan), *rejected]) + "\n"
+
+
+def _wrapped(line: str, indent: int) -> str:
+    """The line broken at 80 columns; it goes on under its own text."""
+    return (
+        textwrap.fill(line, 80, subsequent_indent=" " * indent, drop_whitespace=True, replace_whitespace=False)
+        if line
+        else ""
+    )
 
 
 def _head(plan: Plan) -> Iterator[str]:
@@ -146,7 +163,9 @@ def _head(plan: Plan) -> Iterator[str]:
     yield f"{spec.model.name} {spec.model.parameters / 10**9:.0f} B, checkpoint {checkpoint.id} ({gb(checkpoint.total_bytes)} = {gib(checkpoint.total_bytes)})"
     yield f"{spec.framework.name} {spec.version} on {spec.cluster.gpus} x {spec.cluster.gpu.name}"
     yield ""
-    yield f"verdict   {plan.verdict.value}" + (f": {', '.join(settings.comfort)}" if settings.comfort and plan.launchable else "")
+    yield f"verdict   {plan.verdict.value}" + (
+        f": {', '.join(settings.comfort)}" if settings.comfort and plan.launchable else ""
+    )
     if plan.refusal:
         yield f"layout    none: {plan.refusal.reason}"
         return
@@ -167,10 +186,17 @@ def _table(plan: Plan) -> Iterator[str]:
     fullest = plan.memory.fullest
     for number, stage in enumerate(plan.memory.stages):
         name = f"stage {number}, {stage.first_layer}-{stage.end_layer - 1}" if plan.layout.pp > 1 else "every GPU"
-        figures = (stage.weights, stage.kv_cache, stage.activations, stage.overhead, stage.headroom, stage.capacity)
+        figures = (
+            stage.weights,
+            stage.kv_cache,
+            stage.activations,
+            stage.overhead,
+            stage.headroom,
+            stage.capacity,
+        )
         widths = (9, 9, 13, 10, 10, 10)
         mark = " *" if stage is fullest and plan.layout.pp > 1 else ""
-        yield f"{name:<14}" + "".join(f"{f / GIB:>{w}.2f}" for f, w in zip(figures, widths, strict=True)) + mark
+        yield (f"{name:<14}" + "".join(f"{f / GIB:>{w}.2f}" for f, w in zip(figures, widths, strict=True)) + mark)
     if plan.layout.pp > 1:
         yield "* the fullest stage: it limits the others"
 

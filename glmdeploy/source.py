@@ -58,9 +58,18 @@ def parse(name: str, text: str) -> Source:
     _refuse_controls(name, lines)
     tree = _load(name, text)
     if tree is None:
-        raise _refused("GLM005", "the file is empty", Span(name, 1, 1), hint="`glmdeploy list profiles` shows what a profile looks like")
+        raise _refused(
+            "GLM005",
+            "the file is empty",
+            Span(name, 1, 1),
+            hint="`glmdeploy list profiles` shows what a profile looks like",
+        )
     if not isinstance(tree, dict):
-        raise _refused("GLM006", "the document is not a mapping of keys to values", Span(name, 1, 1, 1, lines[0] if lines else ""))
+        raise _refused(
+            "GLM006",
+            "the document is not a mapping of keys to values",
+            Span(name, 1, 1, 1, lines[0] if lines else ""),
+        )
     spans: dict[KeyPath, Span] = {}
     data = _plain(tree, (), _Walk(name, lines, spans))
     return Source(name, data, lines, spans)
@@ -73,7 +82,7 @@ def from_options(data: dict[str, Any], options: Mapping[KeyPath, str]) -> Source
 
 def controls(text: str) -> str:
     """The names of control and bidirectional characters in ``text``, for a message; empty when clean."""
-    bad = [c for c in text if c in _DIRECTIONAL or (unicodedata.category(c) in {"Cc", "Cs"} and c not in "\t")]
+    bad = [c for c in text if c in _DIRECTIONAL or (unicodedata.category(c) in {"Cc", "Cs"} and c != "\t")]
     return ", ".join(dict.fromkeys(f"U+{ord(c):04X}" for c in bad))
 
 
@@ -81,7 +90,12 @@ def _text(path: Path) -> str:
     span = Span(str(path))
     try:
         if path.is_dir():
-            raise _refused("GLM001", f"`{path}` is a directory, not a profile", span, hint="`glmdeploy lint DIR` takes a directory")
+            raise _refused(
+                "GLM001",
+                f"`{path}` is a directory, not a profile",
+                span,
+                hint="`glmdeploy lint DIR` takes a directory",
+            )
         if path.stat().st_size > MAX_BYTES:
             raise _refused("GLM006", f"the file is larger than {MAX_BYTES:,} bytes", span)
         raw = path.read_bytes()
@@ -102,15 +116,16 @@ def _refuse_controls(name: str, lines: tuple[str, ...]) -> None:
             column = next(i for i, c in enumerate(line, 1) if controls(c))
             # repr: the line itself must not reach a terminal as it is
             raise _refused(
-                "GLM014", f"a control or bidirectional character is not allowed: {bad}",
+                "GLM014",
+                f"a control or bidirectional character is not allowed: {bad}",
                 Span(name, number, column, 1, ascii(line)[1:-1]),
             )
 
 
 def _load(name: str, text: str) -> Any:
-    from ruamel.yaml import YAML, YAMLError  # noqa: PLC0415  slow to import, and only needed for files
+    from ruamel.yaml import YAML  # noqa: PLC0415  slow to import, and only needed for files
     from ruamel.yaml.constructor import DuplicateKeyError  # noqa: PLC0415
-    from ruamel.yaml.error import MarkedYAMLError  # noqa: PLC0415
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
     yaml = YAML(typ="rt", pure=True)
     try:
@@ -174,7 +189,11 @@ def _plain_map(node: Any, at: KeyPath, walk: _Walk) -> dict[str, Any]:
         if own is not None:
             # place a scalar at its value, a group at its key
             grouped = isinstance(value, dict | list)
-            walk.note(here, (own[0], own[1]) if grouped else (own[2], own[3]), len(str(key)) if grouped else len(str(value)))
+            walk.note(
+                here,
+                (own[0], own[1]) if grouped else (own[2], own[3]),
+                len(str(key)) if grouped else len(str(value)),
+            )
         plain[str(key)] = _plain(value, here, walk)
     return plain
 
@@ -206,7 +225,7 @@ def _refused(code: str, message: str, span: Span, hint: str = "") -> ProfileErro
 
 # Plain scalars that every YAML reader takes for a string; YAML 1.1 has more words for true and null than 1.2.
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./ -]*[A-Za-z0-9_./]\Z|[A-Za-z]\Z")
-_WORDS = frozenset("y n yes no on off true false null none".split())
+_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"])
 
 
 def dump(data: dict[str, Any], header: str = "") -> str:

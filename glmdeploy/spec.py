@@ -146,10 +146,17 @@ class _Resolver:
             return matches[0]
         if matches:
             names = " or ".join(f"`{g.id}`" for g in matches)
-            self.say("GLM102", f"GPU `{name}` is ambiguous: {' and '.join(g.name for g in matches)} go by that name", at, f"write {names}")
+            self.say(
+                "GLM102",
+                f"GPU `{name}` is ambiguous: {' and '.join(g.name for g in matches)} go by that name",
+                at,
+                f"write {names}",
+            )
             return None
         near = self.catalog.near_gpus(name)
-        hint = f"did you mean {', '.join(f'`{n}`' for n in near)}?" if near else "`glmdeploy list gpus` shows all of them"
+        hint = (
+            f"did you mean {', '.join(f'`{n}`' for n in near)}?" if near else "`glmdeploy list gpus` shows all of them"
+        )
         self.say("GLM101", f"unknown GPU `{name}`", at, hint)
         return None
 
@@ -181,14 +188,24 @@ class _Resolver:
         for checkpoint in self.catalog.model.checkpoints:
             if name.lower() in {checkpoint.id, checkpoint.repo.lower()}:
                 return checkpoint
-        self.say("GLM104", f"unknown checkpoint `{name}`", at, _near(name, [c.id for c in self.catalog.model.checkpoints]))
+        self.say(
+            "GLM104",
+            f"unknown checkpoint `{name}`",
+            at,
+            _near(name, [c.id for c in self.catalog.model.checkpoints]),
+        )
         return None
 
     def repository(self, name: str, at: KeyPath) -> bool:
         organisation, _, repository = name.partition("/")
         now = _OLD_ORGANISATIONS.get(organisation.lower())
         if now and repository:
-            self.say("GLM106", f"`{name}`: the organisation {organisation} moved", at, f"write `{now}/{repository}`")
+            self.say(
+                "GLM106",
+                f"`{name}`: the organisation {organisation} moved",
+                at,
+                f"write `{now}/{repository}`",
+            )
             return False
         return True
 
@@ -199,7 +216,9 @@ class _Resolver:
         if source is None:
             # kt-kernel reads the expert weights itself and takes a local folder only
             local = framework is not None and framework.id == "ktransformers"
-            return Weights(path=f"/models/{checkpoint.repo.partition('/')[2]}") if local else Weights(hub=checkpoint.repo)
+            return (
+                Weights(path=f"/models/{checkpoint.repo.partition('/')[2]}") if local else Weights(hub=checkpoint.repo)
+            )
         given = [key for key in ("path", "hub", "claim") if getattr(source, key)]
         if len(given) != 1:
             self.say("GLM107", "give exactly one of `path`, `hub` and `claim`", ("model", "source"))
@@ -225,14 +244,19 @@ class _Resolver:
             return None
         if version < framework.floor:
             self.say(
-                "GLM109", f"{framework.name} {version} cannot serve GLM-5.2: it needs {framework.floor} or newer", at,
+                "GLM109",
+                f"{framework.name} {version} cannot serve GLM-5.2: it needs {framework.floor} or newer",
+                at,
                 f"source: {framework.facts['floor'].source}",
             )
             return None
         if version > max(framework.tested):
             self.say(
-                "GLM110", f"{framework.name} {version} is newer than the catalogue: rendered with what {max(framework.tested)} knows", at,
-                "read the release notes, or name a known version", Level.WARNING,
+                "GLM110",
+                f"{framework.name} {version} is newer than the catalogue: rendered with what {max(framework.tested)} knows",
+                at,
+                "read the release notes, or name a known version",
+                Level.WARNING,
             )
         return version
 
@@ -241,8 +265,10 @@ class _Resolver:
         limit = self.catalog.model.max_context
         if serving.context != AUTO and serving.context > limit:
             self.say(
-                "GLM112", f"a context of {tokens(serving.context)} is above the model's {tokens(limit)} (prompt plus output)",
-                ("serving", "context"), "write `1M` for the whole context",
+                "GLM112",
+                f"a context of {tokens(serving.context)} is above the model's {tokens(limit)} (prompt plus output)",
+                ("serving", "context"),
+                "write `1M` for the whole context",
             )
         return Request(
             context=None if serving.context == AUTO else serving.context,

@@ -28,7 +28,7 @@ def argv(words: Sequence[str]) -> str:
     return shlex.join(words)
 
 
-def yaml(value: str | int | bool | Sequence[str]) -> str:  # noqa: FBT001  a filter takes what the template has
+def yaml(value: str | int | bool | Sequence[str]) -> str:
     """A scalar or list of strings that YAML 1.1 and 1.2 readers both read as it is.
 
     Strings are always double-quoted: JSON's escapes are YAML's.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from glmdeploy.plan import Verdict
-from glmdeploy.units import GB, GIB, gb, gib
+from glmdeploy.units import GIB, gb, gib
 
 if TYPE_CHECKING:
     from glmdeploy.plan import MemoryBudget
@@ -54,20 +54,18 @@ def below_floor(spec: Spec) -> str:
     have, need = cluster.gpus * cluster.gpu.memory_gb, checkpoint.floor_gb
     if have >= need:
         return ""
-    return (
-        f"{cluster.gpus} x {cluster.gpu.memory_gb} GB = {have:,} GB on the data sheet, and the `{checkpoint.id}` weights are {need:,} GB"
-    )
+    return f"{cluster.gpus} x {cluster.gpu.memory_gb} GB = {have:,} GB on the data sheet, and the `{checkpoint.id}` weights are {need:,} GB"
 
 
 def floor_notes(spec: Spec) -> tuple[str, ...]:
     """The driver's figure and the checkpoint's real bytes, to print beside the floor."""
     cluster, checkpoint = spec.cluster, spec.checkpoint
     total = cluster.gpus * cluster.gpu.memory_bytes
-    return (
+    driver = (
         f"the driver reports {cluster.gpus} x {gib(cluster.gpu.memory_bytes)} = {gib(total)}; "
-        f"the checkpoint is {gib(checkpoint.total_bytes)} ({gb(checkpoint.total_bytes)})",
-        "the floor compares data-sheet GB with the weights alone, before KV cache and activations",
+        f"the checkpoint is {gib(checkpoint.total_bytes)} ({gb(checkpoint.total_bytes)})"
     )
+    return driver, "the floor compares data-sheet GB with the weights alone, before KV cache and activations"
 
 
 def _below_host_floor(spec: Spec) -> str:
@@ -96,8 +94,3 @@ def judge(largest: int, comfort: tuple[str, ...], *, floor: str) -> Verdict:
     if largest < MIN_CONTEXT:
         return Verdict.FLOOR_ONLY
     return Verdict.TIGHT if comfort else Verdict.FITS
-
-
-def nominal_gib(gigabytes: int) -> float:
-    """Data-sheet GB in GiB."""
-    return gigabytes * GB / GIB

@@ -41,7 +41,11 @@ def _specifier(text: str) -> str:
     return text
 
 
-_Date = Annotated[str, BeforeValidator(str), AfterValidator(lambda d: d if re.fullmatch(r"20\d\d-\d\d-\d\d", d) else _bad_date(d))]
+_Date = Annotated[
+    str,
+    BeforeValidator(str),
+    AfterValidator(lambda d: d if re.fullmatch(r"20\d\d-\d\d-\d\d", d) else _bad_date(d)),
+]
 _Version = Annotated[Version, BeforeValidator(Version)]
 _Format = Annotated[str, AfterValidator(_known_format)]
 _Range = Annotated[str, AfterValidator(_specifier)]

@@ -25,5 +25,5 @@ def command(code: str) -> None:
     if page is None:
         near = difflib.get_close_matches(code.upper(), pages, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "`glmdeploy list rules` shows all codes"
-        talk.stop([Diagnostic("GLM015", f"unknown code {ascii(code)}", hint=hint)])
+        talk.stop([Diagnostic("GLM015", f"unknown code {code!a}", hint=hint)])
     click.echo(f"{page.code}: {page.text}")

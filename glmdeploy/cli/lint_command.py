@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 @click.command(name="lint")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people, or for programs.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or for programs.",
+)
 def command(paths: tuple[str, ...], form: str) -> None:
     """Run every rule over profiles, memory included.
 

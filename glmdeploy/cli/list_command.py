@@ -19,28 +19,53 @@ Row = dict[str, str]
 
 def _gpus() -> list[Row]:
     return [
-        {"gpu": g.id, "aliases": " ".join(g.aliases), "memory": f"{g.memory_gb} GB", "driver": f"{g.memory_mib} MiB", "node": str(g.gpus_per_node), "unverified": " ".join(g.unverified)}
+        {
+            "gpu": g.id,
+            "aliases": " ".join(g.aliases),
+            "memory": f"{g.memory_gb} GB",
+            "driver": f"{g.memory_mib} MiB",
+            "node": str(g.gpus_per_node),
+            "unverified": " ".join(g.unverified),
+        }
         for g in catalog.load().gpus.values()
     ]
 
 
 def _models() -> list[Row]:
     return [
-        {"model": m.id, "parameters": f"{m.parameters / 10**9:.0f} B", "context": f"{m.max_context:,}", "output": f"{m.max_output:,}", "license": m.license}
+        {
+            "model": m.id,
+            "parameters": f"{m.parameters / 10**9:.0f} B",
+            "context": f"{m.max_context:,}",
+            "output": f"{m.max_output:,}",
+            "license": m.license,
+        }
         for m in catalog.load().models.values()
     ]
 
 
 def _checkpoints() -> list[Row]:
     return [
-        {"checkpoint": c.id, "repository": c.repo, "size": gb(c.total_bytes), "binary": gib(c.total_bytes), "frameworks": " ".join(c.frameworks)}
+        {
+            "checkpoint": c.id,
+            "repository": c.repo,
+            "size": gb(c.total_bytes),
+            "binary": gib(c.total_bytes),
+            "frameworks": " ".join(c.frameworks),
+        }
         for c in catalog.load().model.checkpoints
     ]
 
 
 def _frameworks() -> list[Row]:
     return [
-        {"framework": f.id, "floor": str(f.floor), "default": str(f.default), "newest known": str(max(f.tested)), "port": str(f.port)}
+        {
+            "framework": f.id,
+            "floor": str(f.floor),
+            "default": str(f.default),
+            "newest known": str(max(f.tested)),
+            "port": str(f.port),
+        }
         for f in catalog.load().frameworks.values()
     ]
 
@@ -69,7 +94,14 @@ LISTS: dict[str, Callable[[], list[Row]]] = {
 
 @click.command(name="list")
 @click.argument("what", type=click.Choice(list(LISTS)))
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people, or for programs.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or for programs.",
+)
 def command(what: str, form: str) -> None:
     """List what the catalogue and this installation hold.
 

@@ -24,11 +24,27 @@ _GPUS = re.compile(r"\s*([+-]?\d{1,9})\s*[xX*\u00d7]\s*(\S.*?)\s*\Z")
 # option -> (profile key, help); values are judged by the profile's schema, with a code
 _PLAIN: dict[str, tuple[KeyPath, str, str]] = {
     "--framework": (("framework", "name"), "NAME", "sglang, vllm, transformers or ktransformers."),
-    "--framework-version": (("framework", "version"), "VERSION", "Release. Default: the newest with a documented image."),
-    "--gpus-per-node": (("cluster", "gpus_per_node"), "N", "GPUs of one host. Default: as the product is sold."),
-    "--host-memory": (("cluster", "host_memory"), "SIZE", "RAM of one host, such as 1TiB. KTransformers needs it."),
+    "--framework-version": (
+        ("framework", "version"),
+        "VERSION",
+        "Release. Default: the newest with a documented image.",
+    ),
+    "--gpus-per-node": (
+        ("cluster", "gpus_per_node"),
+        "N",
+        "GPUs of one host. Default: as the product is sold.",
+    ),
+    "--host-memory": (
+        ("cluster", "host_memory"),
+        "SIZE",
+        "RAM of one host, such as 1TiB. KTransformers needs it.",
+    ),
     "--checkpoint": (("model", "checkpoint"), "ID", "fp8 (default), bf16, nvfp4, mxfp4 or w4afp8."),
-    "--context": (("serving", "context"), "TOKENS", "Prompt plus output: 131072, 128K, 1M, or auto (default)."),
+    "--context": (
+        ("serving", "context"),
+        "TOKENS",
+        "Prompt plus output: 131072, 128K, 1M, or auto (default).",
+    ),
     "--concurrency": (("serving", "concurrency"), "N", "Most requests that run at a time, or auto."),
     "--strategy": (("serving", "strategy"), "NAME", "low-latency (default), balanced or high-throughput."),
     "--kv-cache-dtype": (("serving", "kv_cache_dtype"), "TYPE", "auto (default), bf16, fp8 or nvfp4."),
@@ -43,11 +59,25 @@ def deployment(function: F) -> F:
     decorators = [
         click.argument("profile", required=False, metavar="[PROFILE]"),
         click.option("--gpus", metavar="NxGPU", help="GPUs in all, such as 10xH100 or 4xGB300."),
-        *(click.option(name, _destination(name), metavar=metavar, help=text) for name, (_, metavar, text) in _PLAIN.items()),
+        *(
+            click.option(name, _destination(name), metavar=metavar, help=text)
+            for name, (_, metavar, text) in _PLAIN.items()
+        ),
         click.option("--mtp/--no-mtp", default=None, help="Insist on multi-token prediction, or switch it off."),
         click.option("--accept", multiple=True, metavar="floor-only", help="Render a plan below the useful minimum."),
-        click.option("--expose-unauthenticated", is_flag=True, default=None, help="Let Transformers listen on every address."),
-        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set any profile key, such as serving.port=8080."),
+        click.option(
+            "--expose-unauthenticated",
+            is_flag=True,
+            default=None,
+            help="Let Transformers listen on every address.",
+        ),
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Set any profile key, such as serving.port=8080.",
+        ),
     ]
     for decorator in reversed(decorators):
         function = decorator(function)
@@ -119,7 +149,12 @@ class _Builder:
         key, equals, value = text.partition("=")
         place = f"--set {ascii(text)[1:-1]}"
         if not equals or not all(key.split(".")):
-            raise _refused("GLM015", "`--set` takes KEY=VALUE with a dotted profile key", place, "such as `--set serving.port=8080`")
+            raise _refused(
+                "GLM015",
+                "`--set` takes KEY=VALUE with a dotted profile key",
+                place,
+                "such as `--set serving.port=8080`",
+            )
         _checked(text, "--set")
         at: KeyPath = tuple(key.split("."))
         self.put(at, _set_value(at, value, place), place)

@@ -15,7 +15,14 @@ from glmdeploy.diagnostics import ProfileError
 
 @click.command(name="plan")
 @deployment
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people, or for programs.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or for programs.",
+)
 def command(profile: str | None, form: str, **given: Any) -> None:
     """Show the layout, the memory and the verdict, and write nothing.
 

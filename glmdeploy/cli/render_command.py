@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 @click.command(name="render")
 @deployment
-@click.option("--target", "targets", multiple=True, metavar="NAME", help="script, compose or kubernetes; repeatable. Default: all.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    help="script, compose or kubernetes; repeatable. Default: all.",
+)
 @click.option("-o", "--output", metavar="DIR", help="Folder to write; - prints. Default: ./NAME.")
 @click.option("--force", is_flag=True, help="Overwrite files that glmdeploy did not write.")
 @click.option("--save-profile", metavar="FILE", help="Also write the profile that the options describe.")
@@ -64,6 +70,9 @@ def _report(outcome: Outcome, folder: Path, written: tuple[str, ...]) -> None:
     plan = outcome.plan
     if plan is None:
         return
-    click.echo(f"{plan.spec.name}: {plan.verdict.value}, {plan.layout.label}, context {plan.settings.context:,} tokens", err=True)
+    click.echo(
+        f"{plan.spec.name}: {plan.verdict.value}, {plan.layout.label}, context {plan.settings.context:,} tokens",
+        err=True,
+    )
     for path in written:
         click.echo(f"{folder / path}")

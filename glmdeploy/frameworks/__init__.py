@@ -9,10 +9,9 @@ from glmdeploy.frameworks import ktransformers, sglang, transformers, vllm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmdeploy.frameworks.common import Adapter
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Engine, Plan, Process
 
-ENGINES: dict[str, Adapter] = {
+ENGINES: dict[str, Engine] = {
     "sglang": sglang.SGLang(),
     "vllm": vllm.VLLM(),
     "transformers": transformers.Transformers(),

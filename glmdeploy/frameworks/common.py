@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy import verdict
 from glmdeploy.memory import absorbed_copies, weigher
-from glmdeploy.plan import Hole, MemoryBudget, Mtp, Refusal, SecretRef, Settings, Slot, StageBudget, Term
+from glmdeploy.plan import Hole, MemoryBudget, Mtp, Refusal, SecretRef, Settings, Slot, StageBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,8 +56,13 @@ class Adapter:
         """Divisibility of heads and experts, and what the framework's version cannot do."""
         model, checkpoint = spec.model, spec.checkpoint
         if model.heads % layout.tp:
-            legal = ", ".join(str(n) for n in range(1, model.heads + 1) if model.heads % n == 0 and n <= checkpoint.max_tp)
-            return Refusal("GLM301", f"{model.heads} attention heads are not divisible by tensor parallel size {layout.tp}; legal: {legal}")
+            legal = ", ".join(
+                str(n) for n in range(1, model.heads + 1) if model.heads % n == 0 and n <= checkpoint.max_tp
+            )
+            return Refusal(
+                "GLM301",
+                f"{model.heads} attention heads are not divisible by tensor parallel size {layout.tp}; legal: {legal}",
+            )
         if layout.tp > checkpoint.max_tp:
             return Refusal(
                 "GLM302",
@@ -65,7 +70,9 @@ class Adapter:
                 f"tensor parallel size is at most {checkpoint.max_tp}",
             )
         if layout.ep not in {1, layout.tp}:
-            return Refusal("GLM306", f"expert parallel size {layout.ep}: it is 1 or the tensor parallel size {layout.tp}")
+            return Refusal(
+                "GLM306", f"expert parallel size {layout.ep}: it is 1 or the tensor parallel size {layout.tp}"
+            )
         if layout.pp > model.layers:
             return Refusal("GLM305", f"{layout.pp} pipeline stages, and there are {model.layers} layers")
         return None
@@ -135,7 +142,10 @@ class Adapter:
         """Weights, absorbed copies and the KV rows of one request of the context."""
         model, kv = spec.model, settings.kv
         weights = weigher(model, spec.checkpoint, layout.tp)
-        rows = [kv.row + (kv.index if kv.all_layers_indexed or i in model.full_indexer_layers else 0) for i in range(model.layers)]
+        rows = [
+            kv.row + (kv.index if kv.all_layers_indexed or i in model.full_indexer_layers else 0)
+            for i in range(model.layers)
+        ]
         sums = tuple(accumulate(rows, initial=0))
         copy = absorbed_copies(model, 1, layout.tp)
 
@@ -174,7 +184,7 @@ def _stage(need: StageNeed, capacity: int, kv_cache: int) -> StageBudget:
 
 
 def utilised_budget(spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
-    """vLLM's division: a fraction of the whole GPU holds weights, activations, graphs and KV cache.
+    """VLLM's division: a fraction of the whole GPU holds weights, activations, graphs and KV cache.
 
     Each stage keeps its own room; the number of blocks is the least of any stage (vllm 0.33.0
     v1/core/kv_cache_utils.py).

@@ -65,15 +65,32 @@ class KTransformers(Adapter):
         if layout.pp > 1:
             return Refusal("GLM318", f"sglang-kt runs GLM-5.2 without pipeline stages ({layout.pp} were asked for)")
         if layout.world > spec.cluster.gpus_per_node:
-            return Refusal("GLM308", f"sglang-kt runs on one host, and {layout.world} GPUs are on hosts of {spec.cluster.gpus_per_node}")
+            return Refusal(
+                "GLM308",
+                f"sglang-kt runs on one host, and {layout.world} GPUs are on hosts of {spec.cluster.gpus_per_node}",
+            )
         return super().refuse(spec, layout)
 
     def kv(self, spec: Spec) -> KVFormat:
         """FP8 for the FP8 checkpoint as in the tutorial; indexer rows on every layer (NSATokenToKVPool)."""
         wanted = spec.request.kv_cache_dtype
         if wanted == "fp8" or (wanted == "auto" and spec.checkpoint.id == "fp8"):
-            return KVFormat("fp8_e4m3", "fp8", FP8_DS_MLA_ROW, INDEX_ROW, all_layers_indexed=True, source="sglang-kt 0.7.2 NSATokenToKVPool")
-        return KVFormat("bfloat16", "bf16", BF16_ROW, INDEX_ROW, all_layers_indexed=True, source="sglang-kt 0.7.2 NSATokenToKVPool")
+            return KVFormat(
+                "fp8_e4m3",
+                "fp8",
+                FP8_DS_MLA_ROW,
+                INDEX_ROW,
+                all_layers_indexed=True,
+                source="sglang-kt 0.7.2 NSATokenToKVPool",
+            )
+        return KVFormat(
+            "bfloat16",
+            "bf16",
+            BF16_ROW,
+            INDEX_ROW,
+            all_layers_indexed=True,
+            source="sglang-kt 0.7.2 NSATokenToKVPool",
+        )
 
     def default_chunk(self, spec: Spec) -> int:
         """As SGLang for cards below 60 GiB."""
@@ -102,16 +119,31 @@ class KTransformers(Adapter):
         per_expert = moe_layers * model.expert_bytes(checkpoint.experts, layout.tp)
         weights = weigher(model, checkpoint, layout.tp).stage(0, model.layers, mtp=False, shared_embedding=True)
         buffer = model.experts * model.expert_bytes(checkpoint.experts, 1)
-        outside = [Term("CUDA context", DEVICE_CONTEXT, "SGLang logs on H100-80GB"), Term("CUDA graphs", settings.max_running * 2 * MIB, "sglang memory_hook.py")]
+        outside = [
+            Term("CUDA context", DEVICE_CONTEXT, "SGLang logs on H100-80GB"),
+            Term("CUDA graphs", settings.max_running * 2 * MIB, "sglang memory_hook.py"),
+        ]
         if layout.tp > 1:
             outside.insert(1, Term("communicators", COMMUNICATORS, "SGLang log on 16 x H200"))
         resident = (
-            Term("prefill buffer, one layer's experts", buffer, f"{_TUTORIAL}: whole on each GPU, the share under tensor parallelism is not documented"),
-            Term("BF16 copies of the absorbed MLA projections", absorbed_copies(model, model.layers, layout.tp), "sglang w_kc, w_vc"),
+            Term(
+                "prefill buffer, one layer's experts",
+                buffer,
+                f"{_TUTORIAL}: whole on each GPU, the share under tensor parallelism is not documented",
+            ),
+            Term(
+                "BF16 copies of the absorbed MLA projections",
+                absorbed_copies(model, model.layers, layout.tp),
+                "sglang w_kc, w_vc",
+            ),
             Term("rotary cache, FP32", rope_cache(model, 4), "sglang: 1,048,576 positions"),
         )
         activations = (
-            Term("prefill working set", activation_bytes(model, layout.tp, settings.prefill_chunk), "tensor shapes, [est]"),
+            Term(
+                "prefill working set",
+                activation_bytes(model, layout.tp, settings.prefill_chunk),
+                "tensor shapes, [est]",
+            ),
             Term("indexer logits", INDEXER_LOGITS, "as SGLang"),
         )
         rows = kv_per_token(model, settings.kv, 0, model.layers, mtp=False)
@@ -136,7 +168,10 @@ def gpu_experts(plan: Plan) -> int:
     """Routed experts of each layer that the plan keeps on the GPUs."""
     model, tp = plan.spec.model, plan.layout.tp
     per_expert = (model.layers - model.dense_layers) * model.expert_bytes(plan.spec.checkpoint.experts, tp)
-    bare = weigher(model, plan.spec.checkpoint, tp).stage(0, model.layers, mtp=False, shared_embedding=True) - model.experts * per_expert
+    bare = (
+        weigher(model, plan.spec.checkpoint, tp).stage(0, model.layers, mtp=False, shared_embedding=True)
+        - model.experts * per_expert
+    )
     return (plan.memory.stages[0].weights - bare) // per_expert
 
 
@@ -148,7 +183,11 @@ def launch(plan: Plan) -> tuple[Process, ...]:
 def _process(plan: Plan, place: Placement) -> Process:
     spec = plan.spec
     # both from the tutorial's launch line
-    own = {**offline(spec), "PYTORCH_ALLOC_CONF": "expandable_segments:True", "SGLANG_ENABLE_JIT_DEEPGEMM": "0"}
+    own = {
+        **offline(spec),
+        "PYTORCH_ALLOC_CONF": "expandable_segments:True",
+        "SGLANG_ENABLE_JIT_DEEPGEMM": "0",
+    }
     return Process(
         role=role(plan, place.rank),
         rank=place.rank,
@@ -165,7 +204,9 @@ def _argv(plan: Plan) -> tuple[Word, ...]:
     spec, settings, cluster = plan.spec, plan.settings, plan.spec.cluster
     command = Command(spec, ["python3", "-m", "sglang.launch_server"])
     command.add("model", model_word(spec)).add("weight_path", model_word(spec))
-    command.add("cpu_threads", cluster.cpu_cores or REFERENCE_THREADS).add("pools", cluster.numa_nodes or REFERENCE_POOLS)
+    command.add("cpu_threads", cluster.cpu_cores or REFERENCE_THREADS).add(
+        "pools", cluster.numa_nodes or REFERENCE_POOLS
+    )
     command.add("gpu_experts", gpu_experts(plan)).add("method", _METHODS[spec.checkpoint.id])
     command.add("prefill_threshold", _PREFILL_THRESHOLD).add("dynamic_experts").add("expert_placement", "uniform")
     command.add("tensor_parallel", plan.layout.tp).add("trust_remote_code")

@@ -59,14 +59,19 @@ class SGLang(Adapter):
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
         """Pipeline stages need the version that hands the top-k over."""
         if layout.pp > 1 and spec.version < _PP_FIXED:
-            return Refusal("GLM304", f"pipeline stages of GLM-5.2 need SGLang {_PP_FIXED} or newer: {spec.version} hands no top-k between stages")
+            return Refusal(
+                "GLM304",
+                f"pipeline stages of GLM-5.2 need SGLang {_PP_FIXED} or newer: {spec.version} hands no top-k between stages",
+            )
         return super().refuse(spec, layout)
 
     def kv(self, spec: Spec) -> KVFormat:
         """BF16 on Hopper, FP8 on Blackwell; FP8 rows are scaled on Hopper and plain elsewhere."""
         compute, wanted = spec.cluster.gpu.compute, spec.request.kv_cache_dtype
         indexed = spec.version < _ELIDED
-        fp8 = wanted == "fp8" or (wanted == "auto" and (compute in BLACKWELL or compute == "sm120" or spec.checkpoint.id == "mxfp4"))
+        fp8 = wanted == "fp8" or (
+            wanted == "auto" and (compute in BLACKWELL or compute == "sm120" or spec.checkpoint.id == "mxfp4")
+        )
         if not fp8:
             return KVFormat("bfloat16", "bf16", BF16_ROW, INDEX_ROW, indexed, _MLA_WIDTHS)
         row = FP8_DS_MLA_ROW if compute in {"sm90", "sm120"} else FP8_ROW
@@ -76,14 +81,25 @@ class SGLang(Adapter):
         """EAGLE with the model's own draft layer, on one pipeline stage."""
         wanted = spec.request.mtp
         if layout.pp > 1:
-            reason = f"SGLang refuses speculative decoding with {layout.pp} pipeline stages outside disaggregated prefill"
+            reason = (
+                f"SGLang refuses speculative decoding with {layout.pp} pipeline stages outside disaggregated prefill"
+            )
             return Mtp(enabled=False, draft_tokens=0, reason=reason, refused=True)
         if wanted is False:
             return Mtp(enabled=False, draft_tokens=0, reason="switched off by the profile")
         if wanted is None and spec.cluster.gpu.vendor == "amd" and spec.checkpoint.id != "mxfp4":
-            return Mtp(enabled=False, draft_tokens=0, reason="the cookbook's AMD cells run this checkpoint without it")
+            return Mtp(
+                enabled=False,
+                draft_tokens=0,
+                reason="the cookbook's AMD cells run this checkpoint without it",
+            )
         steps = _STEPS[spec.request.strategy]
-        return Mtp(enabled=True, draft_tokens=steps + 1, reason=f"EAGLE with the model's MTP layer, {steps} steps", steps=steps)
+        return Mtp(
+            enabled=True,
+            draft_tokens=steps + 1,
+            reason=f"EAGLE with the model's MTP layer, {steps} steps",
+            steps=steps,
+        )
 
     def default_chunk(self, spec: Spec) -> int:
         """`--chunked-prefill-size` by GPU memory, MiB (memory_hook.py)."""
@@ -108,7 +124,12 @@ class SGLang(Adapter):
     def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
         """The engine's own heuristic: (memory - reserve) / memory, MiB (memory_hook.py)."""
         total = spec.cluster.gpu.memory_mib
-        reserve = 512 + 1.5 * max(settings.prefill_chunk, 2048) + layout.world / 8 * 1024 + self.graphs(layout, settings) / MIB
+        reserve = (
+            512
+            + 1.5 * max(settings.prefill_chunk, 2048)
+            + layout.world / 8 * 1024
+            + self.graphs(layout, settings) / MIB
+        )
         if total > 60 * 1024:
             reserve = max(reserve, 10 * 1024)
         return round((total - reserve) / total, 3)
@@ -124,17 +145,36 @@ class SGLang(Adapter):
         model = spec.model
         weights = weigher(model, spec.checkpoint, layout.tp)
         activations = (
-            Term("prefill working set", activation_bytes(model, layout.tp, settings.prefill_chunk), "tensor shapes, [est]"),
-            Term("indexer logits", INDEXER_LOGITS, "sglang 0.5.23 layers/attention/mqa_logits_utils.py: sliced to what is free"),
+            Term(
+                "prefill working set",
+                activation_bytes(model, layout.tp, settings.prefill_chunk),
+                "tensor shapes, [est]",
+            ),
+            Term(
+                "indexer logits",
+                INDEXER_LOGITS,
+                "sglang 0.5.23 layers/attention/mqa_logits_utils.py: sliced to what is free",
+            ),
         )
-        outside = (*self.before(layout), Term("CUDA graphs", self.graphs(layout, settings), f"{_MEMORY_HOOK} reserve_for_graph_mb"))
+        outside = (
+            *self.before(layout),
+            Term("CUDA graphs", self.graphs(layout, settings), f"{_MEMORY_HOOK} reserve_for_graph_mb"),
+        )
         found = []
         for first, end in layout.stages:
             mtp = settings.mtp.enabled and end == model.layers
             copies = absorbed_copies(model, end - first + mtp, layout.tp)
             resident = (
-                Term("BF16 copies of the absorbed MLA projections", copies, "sglang 0.5.23 w_kc, w_vc: contiguous copies"),
-                Term("rotary cache, FP32", rope_cache(model, 4), "sglang 0.5.23: 1,048,576 positions, one a process"),
+                Term(
+                    "BF16 copies of the absorbed MLA projections",
+                    copies,
+                    "sglang 0.5.23 w_kc, w_vc: contiguous copies",
+                ),
+                Term(
+                    "rotary cache, FP32",
+                    rope_cache(model, 4),
+                    "sglang 0.5.23: 1,048,576 positions, one a process",
+                ),
             )
             size = weights.stage(first, end, mtp=mtp, shared_embedding=True)
             rows = kv_per_token(model, settings.kv, first, end, mtp=mtp)

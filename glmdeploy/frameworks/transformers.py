@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy import verdict
-from glmdeploy.frameworks.common import PORT, Adapter, Command, environment, model_word, offline, role, secrets
+from glmdeploy.frameworks.common import (
+    PORT,
+    Adapter,
+    Command,
+    environment,
+    model_word,
+    offline,
+    role,
+    secrets,
+)
 from glmdeploy.memory import DEVICE_CONTEXT, kv_per_token, weigher
 from glmdeploy.plan import Health, KVFormat, MemoryBudget, Mtp, Process, Refusal, StageBudget, StageNeed, Term
 
@@ -45,9 +54,15 @@ class Transformers(Adapter):
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
         """One host, tensor parallel size 1."""
         if layout.tp > 1:
-            return Refusal("GLM318", f"`transformers serve` has no tensor parallelism (size {layout.tp} was asked for): legal is 1")
+            return Refusal(
+                "GLM318",
+                f"`transformers serve` has no tensor parallelism (size {layout.tp} was asked for): legal is 1",
+            )
         if layout.world > spec.cluster.gpus_per_node:
-            return Refusal("GLM308", f"`transformers serve` runs on one host, and {layout.world} GPUs are on hosts of {spec.cluster.gpus_per_node}")
+            return Refusal(
+                "GLM308",
+                f"`transformers serve` runs on one host, and {layout.world} GPUs are on hosts of {spec.cluster.gpus_per_node}",
+            )
         if layout.world < min(spec.cluster.gpus, spec.model.layers):
             return Refusal("GLM318", "`transformers serve` spreads the layers over all GPUs that it sees")
         return super().refuse(spec, layout)
@@ -55,7 +70,14 @@ class Transformers(Adapter):
     def kv(self, spec: Spec) -> KVFormat:
         """BF16, indexer keys included."""
         del spec
-        return KVFormat("bfloat16", "bf16", _ROW, _INDEX, all_layers_indexed=False, source="transformers 5.23.0 DynamicCache")
+        return KVFormat(
+            "bfloat16",
+            "bf16",
+            _ROW,
+            _INDEX,
+            all_layers_indexed=False,
+            source="transformers 5.23.0 DynamicCache",
+        )
 
     def default_chunk(self, spec: Spec) -> int:
         """One step of the planned prompt."""
@@ -82,11 +104,19 @@ class Transformers(Adapter):
         weights = weigher(model, spec.checkpoint, 1)
         expanded = settings.context * model.heads * (model.qk_nope + model.qk_rope + model.v_head) * 2
         scores = PROMPT * PROMPT * model.index_heads * 4
-        activations = (Term("expanded keys and values", expanded, _EXPANDED), Term(f"indexer scores of a {PROMPT:,}-token prompt", scores, _SCORES))
+        activations = (
+            Term("expanded keys and values", expanded, _EXPANDED),
+            Term(f"indexer scores of a {PROMPT:,}-token prompt", scores, _SCORES),
+        )
         outside = (Term("CUDA context", DEVICE_CONTEXT, "SGLang logs on H100-80GB"),)
         return tuple(
             StageNeed(
-                first, end, weights.stage(first, end, mtp=False, shared_embedding=True), (), outside, activations,
+                first,
+                end,
+                weights.stage(first, end, mtp=False, shared_embedding=True),
+                (),
+                outside,
+                activations,
                 kv_per_token(model, settings.kv, first, end, mtp=False),
             )
             for first, end in layout.stages
@@ -101,7 +131,17 @@ class Transformers(Adapter):
             overhead = need.resident_bytes + need.outside_bytes
             room = max(0, limit - need.weights - overhead - need.activation_bytes)
             stages.append(
-                StageBudget(need.first_layer, need.end_layer, capacity, need.weights, room, need.activation_bytes, overhead, need.kv_per_token, (*need.outside, *need.activations))
+                StageBudget(
+                    need.first_layer,
+                    need.end_layer,
+                    capacity,
+                    need.weights,
+                    room,
+                    need.activation_bytes,
+                    overhead,
+                    need.kv_per_token,
+                    (*need.outside, *need.activations),
+                )
             )
             tokens.append(room // need.kv_per_token)
         return MemoryBudget(tuple(stages), min(tokens))

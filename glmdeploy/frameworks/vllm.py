@@ -91,7 +91,9 @@ class VLLM(Adapter):
         if wanted is False:
             return Mtp(enabled=False, draft_tokens=0, reason="switched off by the profile")
         if layout.pp > 1 and spec.version < _MTP_PIPELINE:
-            reason = f"vLLM {spec.version} refuses it with pipeline stages; {_MTP_PIPELINE} is the first that accepts it"
+            reason = (
+                f"vLLM {spec.version} refuses it with pipeline stages; {_MTP_PIPELINE} is the first that accepts it"
+            )
             return Mtp(enabled=False, draft_tokens=0, reason=reason, refused=True)
         if layout.pp > 1 and wanted is None:
             reason = f"with {layout.pp} pipeline stages vLLM has open correctness reports (vllm#49355, #44697)"
@@ -128,10 +130,20 @@ class VLLM(Adapter):
             mtp = settings.mtp.enabled and last
             activations = [
                 Term("prefill working set", activation_bytes(model, layout.tp, chunk), "tensor shapes, [est]"),
-                Term("indexer logits", INDEXER_LOGITS, "VLLM_SPARSE_INDEXER_MAX_LOGITS_MB, reserved in the profile run"),
+                Term(
+                    "indexer logits",
+                    INDEXER_LOGITS,
+                    "VLLM_SPARSE_INDEXER_MAX_LOGITS_MB, reserved in the profile run",
+                ),
             ]
             if last:
-                activations.append(Term("sampler logits", logits_bytes(model, settings.max_running), "vocabulary x sequences, BF16 and FP32"))
+                activations.append(
+                    Term(
+                        "sampler logits",
+                        logits_bytes(model, settings.max_running),
+                        "vocabulary x sequences, BF16 and FP32",
+                    )
+                )
             size = weights.stage(first, end, mtp=mtp, shared_embedding=layout.pp == 1)
             rows = kv_per_token(model, settings.kv, first, end, mtp=mtp)
             resident = self.resident(spec, layout, settings, end - first + mtp)
@@ -144,10 +156,22 @@ class VLLM(Adapter):
         # BF16 and NVFP4 attention: views of the loaded weight, nothing extra
         copies = absorbed_copies(model, layers, layout.tp) if spec.checkpoint.linear == "fp8_block" else 0
         return (
-            Term("BF16 copies of the absorbed MLA projections", copies, "vllm 0.28.0-0.33.0 W_UK_T, W_UV; FP8 checkpoints only"),
-            Term("rotary cache, BF16", rope_cache(model, 2), "vllm 0.28.0-0.33.0: 1,048,576 positions, one a process"),
+            Term(
+                "BF16 copies of the absorbed MLA projections",
+                copies,
+                "vllm 0.28.0-0.33.0 W_UK_T, W_UV; FP8 checkpoints only",
+            ),
+            Term(
+                "rotary cache, BF16",
+                rope_cache(model, 2),
+                "vllm 0.28.0-0.33.0: 1,048,576 positions, one a process",
+            ),
             Term("top-k buffer", chunk * model.index_topk * 4, "vllm 0.28.0-0.33.0 topk_indices_buffer"),
-            Term("sparse-attention workspace", self.workspace(spec, layout, settings), "vllm flashmla_sparse.py and indexer.py: grows with the context"),
+            Term(
+                "sparse-attention workspace",
+                self.workspace(spec, layout, settings),
+                "vllm flashmla_sparse.py and indexer.py: grows with the context",
+            ),
             Term("allocator rounding", _ALLOCATOR, "simulated caching allocator at TP8 FP8"),
         )
 
@@ -197,7 +221,11 @@ def _process(plan: Plan, place: Placement) -> Process:
     if spec.cluster.gpu.vendor == "amd":
         own |= {"VLLM_ROCM_USE_AITER": "1", "VLLM_ROCM_USE_AITER_FUSION_SHARED_EXPERTS": "1"}
     if spec.checkpoint.id == "mxfp4":
-        own |= {"VLLM_USE_V2_MODEL_RUNNER": "1", "VLLM_ROCM_USE_AITER_FP8BMM": "0", "VLLM_ROCM_USE_AITER_FP4BMM": "0"}
+        own |= {
+            "VLLM_USE_V2_MODEL_RUNNER": "1",
+            "VLLM_ROCM_USE_AITER_FP8BMM": "0",
+            "VLLM_ROCM_USE_AITER_FP4BMM": "0",
+        }
     return Process(
         role=role(plan, place.rank),
         rank=place.rank,

@@ -27,7 +27,12 @@ _OK = (Verdict.FITS, Verdict.TIGHT)
 def nearest(spec: Spec) -> str:
     """Configurations that hold what was asked for, for a hint; empty when none is known."""
     free = _relaxed(spec)
-    found = [*_first(_more(free), _OK), *_first(_checkpoints(free), _OK), *_others(free, _OK)]
+    found = [
+        *_first(_more(free), _OK),
+        *_first(_whole_hosts(free), _OK),
+        *_first(_checkpoints(free), _OK),
+        *_others(free, _OK),
+    ]
     return _join([*dict.fromkeys(found), *_small_cards(spec)])
 
 
@@ -70,7 +75,11 @@ def usable(spec: Spec) -> bool:
     """Whether the framework runs this checkpoint on this GPU at all, confirmed."""
     compute, checkpoint = spec.cluster.gpu.compute, spec.checkpoint
     kernels = spec.framework.kernels.get(compute, "no")
-    return kernels == "yes" and spec.framework.id in checkpoint.frameworks and (not checkpoint.compute or compute in checkpoint.compute)
+    return (
+        kernels == "yes"
+        and spec.framework.id in checkpoint.frameworks
+        and (not checkpoint.compute or compute in checkpoint.compute)
+    )
 
 
 def _more(spec: Spec) -> Iterator[Spec]:
@@ -96,7 +105,11 @@ def _checkpoints(spec: Spec) -> Iterator[Spec]:
 def _others(spec: Spec, verdicts: tuple[Verdict, ...]) -> list[str]:
     """One host of a larger GPU of the same maker, smallest first; two at most."""
     mine = spec.cluster.gpu
-    larger = [g for g in catalog.load().gpus.values() if g.vendor == mine.vendor and g.memory_gb > mine.memory_gb and not g.unverified]
+    larger = [
+        g
+        for g in catalog.load().gpus.values()
+        if g.vendor == mine.vendor and g.memory_gb > mine.memory_gb and not g.unverified
+    ]
     found: list[str] = []
     for gpu in sorted(larger, key=lambda g: (g.rack_scale, g.memory_gb)):
         found += _first([_with(spec, gpu.gpus_per_node, gpu)], verdicts)
@@ -108,12 +121,8 @@ def _first(candidates: Iterable[Spec], verdicts: tuple[Verdict, ...]) -> list[st
         if usable(candidate):
             plan = make_plan(candidate, ENGINES[candidate.framework.id])
             if plan.launchable and plan.verdict in verdicts:
-                return [_label(candidate)]
+                return [f"{candidate.cluster.label} with `{candidate.checkpoint.id}` ({plan.layout.label})"]
     return []
-
-
-def _label(spec: Spec) -> str:
-    return f"{spec.cluster.label} with `{spec.checkpoint.id}`"
 
 
 def _small_cards(spec: Spec) -> list[str]:

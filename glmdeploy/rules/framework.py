@@ -31,8 +31,11 @@ def no_kernels(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     if status.startswith("no"):
         hint = advice.nearest(spec)
         yield Diagnostic(
-            "GLM309", f"{spec.framework.name} does not run GLM-5.2 on {spec.cluster.gpu.name} ({spec.cluster.gpu.compute}): {status.partition(': ')[2]}",
-            at=_GPU, notes=(f"source: {spec.framework.facts['kernels'].source}",), hint=f"use {hint}" if hint else "",
+            "GLM309",
+            f"{spec.framework.name} does not run GLM-5.2 on {spec.cluster.gpu.name} ({spec.cluster.gpu.compute}): {status.partition(': ')[2]}",
+            at=_GPU,
+            notes=(f"source: {spec.framework.facts['kernels'].source}",),
+            hint=f"use {hint}" if hint else "",
         )
 
 
@@ -43,10 +46,18 @@ def checkpoint_hardware(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnost
     """
     spec = plan.spec
     if spec.checkpoint.compute and spec.cluster.gpu.compute not in spec.checkpoint.compute:
-        others = [c.id for c in spec.model.checkpoints if spec.framework.id in c.frameworks and (not c.compute or spec.cluster.gpu.compute in c.compute)]
+        others = [
+            c.id
+            for c in spec.model.checkpoints
+            if spec.framework.id in c.frameworks and (not c.compute or spec.cluster.gpu.compute in c.compute)
+        ]
         yield Diagnostic(
-            "GLM310", f"checkpoint `{spec.checkpoint.id}` ({spec.checkpoint.precision}) does not run on {spec.cluster.gpu.name} ({spec.cluster.gpu.compute})",
-            at=_CHECKPOINT, notes=(f"it needs {', '.join(spec.checkpoint.compute)}; source: {spec.checkpoint.facts['compute'].source}",),
+            "GLM310",
+            f"checkpoint `{spec.checkpoint.id}` ({spec.checkpoint.precision}) does not run on {spec.cluster.gpu.name} ({spec.cluster.gpu.compute})",
+            at=_CHECKPOINT,
+            notes=(
+                f"it needs {', '.join(spec.checkpoint.compute)}; source: {spec.checkpoint.facts['compute'].source}",
+            ),
             hint=f"on this GPU: {', '.join(f'`{c}`' for c in others)}" if others else "",
         )
 
@@ -59,7 +70,9 @@ def checkpoint_framework(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnos
     spec = plan.spec
     if spec.framework.id not in spec.checkpoint.frameworks:
         yield Diagnostic(
-            "GLM311", f"{spec.framework.name} does not load checkpoint `{spec.checkpoint.id}` ({spec.checkpoint.precision})", at=_CHECKPOINT,
+            "GLM311",
+            f"{spec.framework.name} does not load checkpoint `{spec.checkpoint.id}` ({spec.checkpoint.precision})",
+            at=_CHECKPOINT,
             hint=f"it is loaded by {', '.join(spec.checkpoint.frameworks)}",
         )
 
@@ -73,7 +86,10 @@ def unconfirmed_kernels(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnost
     status = spec.framework.kernels.get(spec.cluster.gpu.compute, "")
     if status.startswith("unconfirmed"):
         yield Diagnostic(
-            "GLM312", f"kernels not confirmed: {spec.framework.name} on {spec.cluster.gpu.name}: {status.partition(': ')[2]}", Level.WARNING, at=_GPU,
+            "GLM312",
+            f"kernels not confirmed: {spec.framework.name} on {spec.cluster.gpu.name}: {status.partition(': ')[2]}",
+            Level.WARNING,
+            at=_GPU,
             hint="run a short test with these GPUs first",
         )
 
@@ -85,7 +101,12 @@ def mtp_refused(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     Transformers and KTransformers have none for this model.
     """
     if plan.spec.request.mtp and plan.settings.mtp.refused and not plan.refusal:
-        yield Diagnostic("GLM313", f"multi-token prediction cannot be on: {plan.settings.mtp.reason}", at=_MTP, hint="leave `mtp` at `auto`")
+        yield Diagnostic(
+            "GLM313",
+            f"multi-token prediction cannot be on: {plan.settings.mtp.reason}",
+            at=_MTP,
+            hint="leave `mtp` at `auto`",
+        )
 
 
 def mtp_doubtful(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
@@ -95,8 +116,11 @@ def mtp_doubtful(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """
     if plan.settings.mtp.enabled and plan.settings.mtp.doubtful:
         yield Diagnostic(
-            "GLM314", f"multi-token prediction with {plan.layout.pp} pipeline stages has open correctness reports (vllm#49355, #44697)",
-            Level.WARNING, at=_MTP, hint="leave `mtp` at `auto`, or check the output against a run without it",
+            "GLM314",
+            f"multi-token prediction with {plan.layout.pp} pipeline stages has open correctness reports (vllm#49355, #44697)",
+            Level.WARNING,
+            at=_MTP,
+            hint="leave `mtp` at `auto`, or check the output against a run without it",
         )
 
 
@@ -123,7 +147,12 @@ def strategy_not_yet(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]
     """
     strategy = plan.spec.request.strategy
     if strategy != "low-latency":
-        yield Diagnostic("GLM319", f"strategy `{strategy}` chooses the same layout as `low-latency` for now: no DP attention, no replicas", Level.NOTE, at=("serving", "strategy"))
+        yield Diagnostic(
+            "GLM319",
+            f"strategy `{strategy}` chooses the same layout as `low-latency` for now: no DP attention, no replicas",
+            Level.NOTE,
+            at=("serving", "strategy"),
+        )
 
 
 def one_served_name(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
@@ -141,13 +170,23 @@ def one_served_name(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
         if len(names) > 1:
             dropped = ", ".join(f"`{n}`" for n in names[1:])
             yield Diagnostic(
-                "GLM401", f"{spec.framework.name} takes one served name: {dropped} dropped", Level.WARNING, at=at,
-                notes=("/v1/chat/completions, /v1/completions and /v1/messages still answer to any name; /v1/models/{id} and /v1/responses do not",),
+                "GLM401",
+                f"{spec.framework.name} takes one served name: {dropped} dropped",
+                Level.WARNING,
+                at=at,
+                notes=(
+                    "/v1/chat/completions, /v1/completions and /v1/messages still answer to any name; /v1/models/{id} and /v1/responses do not",
+                ),
                 hint=f"keep only `{names[0]}`",
             )
     if spec.framework.id == "transformers":
         served = plan.spec.weights.hub or plan.spec.weights.path or "/models"
-        yield Diagnostic("GLM401", f"`transformers serve` answers only to `{served}`: served names are not used", Level.NOTE, at=at)
+        yield Diagnostic(
+            "GLM401",
+            f"`transformers serve` answers only to `{served}`: served names are not used",
+            Level.NOTE,
+            at=at,
+        )
 
 
 def thinking_default(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
@@ -159,8 +198,11 @@ def thinking_default(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]
     spec = plan.spec
     if spec.thinking != "max" and not spec.framework.has("chat_template_kwargs", spec.version):
         yield Diagnostic(
-            "GLM402", f"{spec.framework.name} {spec.version} has no server default for thinking: `{spec.thinking}` is not set", Level.WARNING,
-            at=("serving", "thinking"), hint="send `chat_template_kwargs` with each request",
+            "GLM402",
+            f"{spec.framework.name} {spec.version} has no server default for thinking: `{spec.thinking}` is not set",
+            Level.WARNING,
+            at=("serving", "thinking"),
+            hint="send `chat_template_kwargs` with each request",
         )
 
 
@@ -173,8 +215,11 @@ def cpu_layout_assumed(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnosti
     cluster = plan.spec.cluster
     if plan.spec.framework.id == "ktransformers" and not (cluster.cpu_cores and cluster.numa_nodes):
         yield Diagnostic(
-            "GLM403", f"cores or NUMA nodes are not given: {cluster.cpu_cores or REFERENCE_THREADS} threads in {cluster.numa_nodes or REFERENCE_POOLS} pools assumed",
-            Level.WARNING, at=("cluster",), hint="set `cluster.cpu_cores` (physical cores) and `cluster.numa_nodes`",
+            "GLM403",
+            f"cores or NUMA nodes are not given: {cluster.cpu_cores or REFERENCE_THREADS} threads in {cluster.numa_nodes or REFERENCE_POOLS} pools assumed",
+            Level.WARNING,
+            at=("cluster",),
+            hint="set `cluster.cpu_cores` (physical cores) and `cluster.numa_nodes`",
         )
 
 
@@ -186,5 +231,8 @@ def revision_not_taken(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnosti
     spec = plan.spec
     if spec.weights.revision and not spec.framework.has("revision", spec.version):
         yield Diagnostic(
-            "GLM404", f"{spec.framework.name} has no option for a revision", at=("model", "source", "revision"), hint="download it, and give the folder as `path`"
+            "GLM404",
+            f"{spec.framework.name} has no option for a revision",
+            at=("model", "source", "revision"),
+            hint="download it, and give the folder as `path`",
         )

@@ -31,8 +31,11 @@ def below_floor(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     if why:
         hint = advice.nearest(plan.spec)
         yield Diagnostic(
-            "GLM201", f"below the published floor: {why}", at=("cluster", "host_memory") if "RAM" in why else _GPUS,
-            notes=verdict.floor_notes(plan.spec), hint=f"use {hint}" if hint else "",
+            "GLM201",
+            f"below the published floor: {why}",
+            at=("cluster", "host_memory") if "RAM" in why else _GPUS,
+            notes=verdict.floor_notes(plan.spec),
+            hint=f"use {hint}" if hint else "",
         )
 
 
@@ -45,11 +48,18 @@ def floor_only(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     if plan.verdict is not Verdict.FLOOR_ONLY or plan.refusal or (plan.possible and plan.spec.accept_floor_only):
         return
     largest = plan.memory.max_context
-    held = f"the best layout, {plan.layout.label}, holds {tokens(largest)}" if largest else f"the best layout, {plan.layout.label}, leaves no memory for a KV cache"
+    held = (
+        f"the best layout, {plan.layout.label}, holds {tokens(largest)}"
+        if largest
+        else f"the best layout, {plan.layout.label}, leaves no memory for a KV cache"
+    )
     hint = advice.nearest(plan.spec)
     yield Diagnostic(
-        "GLM202", f"too little memory for a useful context: {held}, and the least is {tokens(verdict.MIN_CONTEXT)}", at=_GPUS,
-        notes=(_sum(plan),), hint=f"use {hint}" if hint else "",
+        "GLM202",
+        f"too little memory for a useful context: {held}, and the least is {tokens(verdict.MIN_CONTEXT)}",
+        at=_GPUS,
+        notes=(_sum(plan),),
+        hint=f"use {hint}" if hint else "",
     )
 
 
@@ -67,7 +77,9 @@ def context_not_held(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]
     yield Diagnostic(
         "GLM203",
         f"a context of {tokens(asked)} is not held: the largest that fits with {plan.layout.label} is {tokens(plan.memory.max_context)}",
-        at=("serving", "context"), notes=(_sum(plan),), hint=f"it is held by {hint}" if hint else "",
+        at=("serving", "context"),
+        notes=(_sum(plan),),
+        hint=f"it is held by {hint}" if hint else "",
     )
 
 
@@ -83,7 +95,11 @@ def tight(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
         return
     hint = advice.comfortable(plan.spec)
     yield Diagnostic(
-        "GLM204", f"tight: {', '.join(plan.settings.comfort)}", Level.WARNING, at=_GPUS, notes=(_sum(plan),),
+        "GLM204",
+        f"tight: {', '.join(plan.settings.comfort)}",
+        Level.WARNING,
+        at=_GPUS,
+        notes=(_sum(plan),),
         hint=f"{hint} would be comfortable" if hint else "",
     )
 
@@ -97,7 +113,9 @@ def host_memory_unknown(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnost
     if plan.spec.framework.id == "ktransformers" and not plan.spec.cluster.host_memory:
         need = gib(plan.spec.checkpoint.total_bytes)
         yield Diagnostic(
-            "GLM205", f"the host's RAM is not given, and KTransformers keeps the checkpoint there: at least {need}", at=("cluster",),
+            "GLM205",
+            f"the host's RAM is not given, and KTransformers keeps the checkpoint there: at least {need}",
+            at=("cluster",),
             hint="pass `--host-memory 1TiB`, or set `cluster.host_memory`",
         )
 
@@ -109,8 +127,12 @@ def accepted_floor_only(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnost
     """
     if plan.verdict is Verdict.FLOOR_ONLY and plan.possible and plan.spec.accept_floor_only and plan.meets_context:
         yield Diagnostic(
-            "GLM206", f"accepted below the useful minimum: one request holds {tokens(plan.memory.max_context)}", Level.WARNING, at=("accept",),
-            notes=(_sum(plan),), hint=f"{advice.nearest(plan.spec)} holds more",
+            "GLM206",
+            f"accepted below the useful minimum: one request holds {tokens(plan.memory.max_context)}",
+            Level.WARNING,
+            at=("accept",),
+            notes=(_sum(plan),),
+            hint=f"{advice.nearest(plan.spec)} holds more",
         )
 
 
@@ -122,8 +144,31 @@ def single_pass_prefill(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnost
     """
     if plan.spec.framework.id == "transformers" and plan.launchable:
         yield Diagnostic(
-            "GLM207", f"`transformers serve` prefills in one pass: prompts above about {tokens(longest_prompt(plan))} run out of memory",
-            Level.WARNING, at=("framework", "name"), hint="keep prompts shorter, or use SGLang or vLLM",
+            "GLM207",
+            f"`transformers serve` prefills in one pass: prompts above about {tokens(longest_prompt(plan))} run out of memory",
+            Level.WARNING,
+            at=("framework", "name"),
+            hint="keep prompts shorter, or use SGLang or vLLM",
+        )
+
+
+def price_of_context(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The context was bought with pipeline stages
+
+    A layout with fewer stages holds less than what was asked for. Each stage adds the latency of a hand-over to every
+    token, and with SGLang stages rule out multi-token prediction. The message says what the smaller layout holds.
+    """
+    if plan.spec.request.context is None or not plan.launchable:
+        return
+    shorter = [r for r in plan.rejected if r.code == "GLM203" and r.pp < plan.layout.pp]
+    if shorter:
+        best = min(shorter, key=lambda r: r.pp)
+        mtp = "" if plan.settings.mtp.enabled else " and no multi-token prediction"
+        yield Diagnostic(
+            "GLM208",
+            f"the context costs latency: {plan.layout.pp} pipeline stages{mtp}; {best.layout} {best.reason.partition(', and')[0]} only",
+            Level.NOTE,
+            at=("serving", "context"),
         )
 
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def _insisted(plan: Plan, code: str, at: KeyPath) -> Iterator[Diagnostic]:
     if plan.refusal and plan.refusal.code == code:
         request = plan.spec.request
-        given = [f"{name} {size}" for name, size in (("tp", request.tp), ("pp", request.pp), ("ep", request.ep)) if size]
+        given = [
+            f"{name} {size}" for name, size in (("tp", request.tp), ("pp", request.pp), ("ep", request.ep)) if size
+        ]
         hint = f"leave out {', '.join(given)}: the planner chooses" if given else ""
         yield Diagnostic(code, plan.refusal.reason, at=at, hint=hint)
 
@@ -43,15 +45,6 @@ def blocks(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     of 128, so FP8 stops at tensor parallel size 16. Other formats have their own limit.
     """
     yield from _insisted(plan, "GLM302", ("layout", "tp"))
-
-
-def unequal_ranks(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """The layout cannot be cut into equal ranks that fit on the hosts
-
-    A rank is one process with GPUs of one host; all ranks have the same number. It holds whole stages, or an even
-    part of one. Ten GPUs on hosts of eight are five ranks of two: four on one host, one on the other.
-    """
-    yield from _insisted(plan, "GLM303", ("cluster", "gpus_per_node"))
 
 
 def pipeline_version(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
@@ -113,8 +106,11 @@ def idle_gpus(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     idle = plan.spec.cluster.gpus - plan.layout.world
     if plan.launchable and idle > 0:
         yield Diagnostic(
-            "GLM316", f"{plural(idle, 'GPU')} of {plan.spec.cluster.gpus} {'stays' if idle == 1 else 'stay'} idle: {plan.layout.label} uses {plan.layout.world}",
-            Level.WARNING, at=("cluster", "gpus"), hint=f"`--gpus {plan.layout.world}x{plan.spec.cluster.gpu.short}` gives the same plan",
+            "GLM316",
+            f"{plural(idle, 'GPU')} of {plan.spec.cluster.gpus} {'stays' if idle == 1 else 'stay'} idle: {plan.layout.label} uses {plan.layout.world}",
+            Level.WARNING,
+            at=("cluster", "gpus"),
+            hint=f"`--gpus {plan.layout.world}x{plan.spec.cluster.gpu.short}` gives the same plan",
         )
 
 
@@ -131,7 +127,10 @@ def wide_tensor_group(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic
     spanned = len({p.host for p in placed})
     if spanned > 1 and plan.spec.cluster.fabric == "tcp":
         yield Diagnostic(
-            "GLM317", f"tensor-parallel groups of {layout.tp} span {spanned} hosts on a tcp fabric", Level.WARNING, at=("cluster", "fabric"),
+            "GLM317",
+            f"tensor-parallel groups of {layout.tp} span {spanned} hosts on a tcp fabric",
+            Level.WARNING,
+            at=("cluster", "fabric"),
             hint="use InfiniBand or RoCE, or `--pp` with groups inside a host",
         )
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL)", re.IGNORECASE)
 _NOT_SECRET = re.compile(r"(TOKENIZER|TOKENIZERS|_TOKENS$|MAX_TOKEN)", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"\b(hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})\b")
+_SECRET_VALUE = re.compile(
+    r"\b(hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})\b"
+)
 _SECRET_OPTIONS = ("--api-key", "--admin-api-key", "--ssl-keyfile-password")
 
 
@@ -38,4 +40,6 @@ def secret_in_profile(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic
 
 
 def _found(message: str, at: KeyPath) -> Diagnostic:
-    return Diagnostic("GLM601", message, at=at, hint="name an existing secret under `secrets`: `api_key` or `hub_token`")
+    return Diagnostic(
+        "GLM601", message, at=at, hint="name an existing secret under `secrets`: `api_key` or `hub_token`"
+    )

@@ -31,7 +31,9 @@ def image_required(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     targets = _in_containers(spec)
     if spec.framework.image_required and not spec.image and targets:
         yield Diagnostic(
-            "GLM501", f"no image of {spec.framework.name} is documented for GLM-5.2, and {' and '.join(targets)} need one", at=_IMAGE,
+            "GLM501",
+            f"no image of {spec.framework.name} is documented for GLM-5.2, and {' and '.join(targets)} need one",
+            at=_IMAGE,
             hint="set `framework.image` to where you push the image of the bundle's Dockerfile, or render `--target script`",
         )
 
@@ -49,12 +51,17 @@ def unauthenticated(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     targets = _in_containers(spec)
     if targets and not spec.expose_unauthenticated:
         yield Diagnostic(
-            "GLM502", f"`transformers serve` has no authentication: {' and '.join(targets)} would expose it", at=("serving", "expose_unauthenticated"),
+            "GLM502",
+            f"`transformers serve` has no authentication: {' and '.join(targets)} would expose it",
+            at=("serving", "expose_unauthenticated"),
             hint="render `--target script` (loopback), or pass `--expose-unauthenticated`",
         )
     if spec.expose_unauthenticated:
         yield Diagnostic(
-            "GLM502", "`transformers serve` is bound to every address without authentication", Level.WARNING, at=("serving", "expose_unauthenticated"),
+            "GLM502",
+            "`transformers serve` is bound to every address without authentication",
+            Level.WARNING,
+            at=("serving", "expose_unauthenticated"),
             hint="let only trusted clients reach its port",
         )
 
@@ -69,11 +76,14 @@ def image_to_build(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     spec = plan.spec
     if spec.framework.image_required or spec.image or not _in_containers(spec):
         return
-    if spec.framework.image(spec.version, spec.cluster.gpu.compute) is None:
+    runs = not spec.framework.kernels.get(spec.cluster.gpu.compute, "no").startswith("no")
+    if runs and spec.framework.image(spec.version, spec.cluster.gpu.compute) is None:
         known = sorted({str(v) for v in spec.framework.tested if spec.framework.image(v, spec.cluster.gpu.compute)})
         yield Diagnostic(
-            "GLM503", f"no image of {spec.framework.name} {spec.version} for {spec.cluster.gpu.compute} is documented: the bundle carries a Dockerfile to build",
-            Level.WARNING, at=("framework", "version"),
+            "GLM503",
+            f"no image of {spec.framework.name} {spec.version} for {spec.cluster.gpu.compute} is documented: the bundle carries a Dockerfile to build",
+            Level.WARNING,
+            at=("framework", "version"),
             hint=f"push it and set `framework.image`, or use a version with an image: {', '.join(known) or 'none'}",
         )
 
@@ -84,7 +94,12 @@ def local_weights(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     `--kt-weight-path` takes a local folder, not a repository.
     """
     if plan.spec.framework.id == "ktransformers" and plan.spec.weights.hub:
-        yield Diagnostic("GLM504", "KTransformers takes its weights from a folder, not from the hub", at=("model", "source"), hint="give `path` or `claim`")
+        yield Diagnostic(
+            "GLM504",
+            "KTransformers takes its weights from a folder, not from the hub",
+            at=("model", "source"),
+            hint="give `path` or `claim`",
+        )
 
 
 def claim_outside_kubernetes(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
@@ -95,7 +110,9 @@ def claim_outside_kubernetes(plan: Plan, _: tuple[Process, ...]) -> Iterator[Dia
     others = [t for t in plan.spec.targets if t != "kubernetes"]
     if plan.spec.weights.claim and others:
         yield Diagnostic(
-            "GLM506", f"`claim` names a Kubernetes volume, and {' and '.join(others)} cannot mount it", at=("model", "source", "claim"),
+            "GLM506",
+            f"`claim` names a Kubernetes volume, and {' and '.join(others)} cannot mount it",
+            at=("model", "source", "claim"),
             hint="render `--target kubernetes`, or give `path` or `hub`",
         )
 
@@ -107,4 +124,9 @@ def key_in_process_list(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnost
     pod, can read it. vLLM reads it from the environment.
     """
     if plan.spec.api_key_secret and plan.spec.framework.id in {"sglang", "ktransformers"}:
-        yield Diagnostic("GLM507", f"{plan.spec.framework.name} takes its API key on the command line: it shows in the process list", Level.NOTE, at=("secrets", "api_key"))
+        yield Diagnostic(
+            "GLM507",
+            f"{plan.spec.framework.name} takes its API key on the command line: it shows in the process list",
+            Level.NOTE,
+            at=("secrets", "api_key"),
+        )

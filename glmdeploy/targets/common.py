@@ -69,7 +69,9 @@ def health_command(process: Process, *, port: int, leader: str) -> list[str]:
     """
     health = process.health
     if health.path:
-        code = f"import urllib.request as u; u.urlopen('http://127.0.0.1:{port}{health.path}', timeout={health.timeout})"
+        code = (
+            f"import urllib.request as u; u.urlopen('http://127.0.0.1:{port}{health.path}', timeout={health.timeout})"
+        )
     else:
         code = f"import socket; socket.create_connection(({leader}, {health.leader_port}), timeout={health.timeout}).close()"
     return ["python3", "-c", code]

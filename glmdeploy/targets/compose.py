@@ -29,8 +29,19 @@ def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
     """``compose/compose.yaml``, or one in a folder per host when there are several."""
     hosts = by_host(processes)
     if len(hosts) == 1:
-        return (Artifact("compose/compose.yaml", _file(plan, processes, 0, ".."),),)
-    return tuple(Artifact(f"compose/host-{h}/compose.yaml", _file(plan, tuple(ranks), h, "../.."),) for h, ranks in hosts.items())
+        return (
+            Artifact(
+                "compose/compose.yaml",
+                _file(plan, processes, 0, ".."),
+            ),
+        )
+    return tuple(
+        Artifact(
+            f"compose/host-{h}/compose.yaml",
+            _file(plan, tuple(ranks), h, "../.."),
+        )
+        for h, ranks in hosts.items()
+    )
 
 
 def _file(plan: Plan, ranks: tuple[Process, ...], host: int, root: str) -> str:

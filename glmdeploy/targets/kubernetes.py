@@ -32,7 +32,9 @@ def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
     names = [workload, "service", *(["persistentvolumeclaim"] if plan.spec.weights.hub else [])]
     context = _context(plan, processes)
     files = [Artifact(f"kubernetes/{n}.yaml", render_template(f"kubernetes/{n}.yaml.j2", **context)) for n in names]
-    kustomization = render_template("kubernetes/kustomization.yaml.j2", resources=[f"{n}.yaml" for n in names], **context)
+    kustomization = render_template(
+        "kubernetes/kustomization.yaml.j2", resources=[f"{n}.yaml" for n in names], **context
+    )
     return (*files, Artifact("kubernetes/kustomization.yaml", kustomization))
 
 
@@ -43,7 +45,11 @@ def _context(plan: Plan, processes: tuple[Process, ...]) -> dict[str, object]:
         "header": header(spec),
         "name": object_name(spec),
         "namespace": spec.namespace,
-        "labels": [("app.kubernetes.io/name", "glm-5.2"), ("app.kubernetes.io/instance", object_name(spec)), ("app.kubernetes.io/managed-by", "glmdeploy")],
+        "labels": [
+            ("app.kubernetes.io/name", "glm-5.2"),
+            ("app.kubernetes.io/instance", object_name(spec)),
+            ("app.kubernetes.io/managed-by", "glmdeploy"),
+        ],
         "size": plan.layout.nodes,
         "leader": _container(plan, processes[0], rank="0" if several else None, port=str(spec.port)),
         "worker": _worker(plan, processes) if several else None,
@@ -68,7 +74,9 @@ def _worker(plan: Plan, processes: tuple[Process, ...]) -> dict[str, object]:
 
 
 def _container(plan: Plan, process: Process, *, rank: str | None, port: str) -> dict[str, object]:
-    words = process.words(leader="\0leader", rank="\0rank" if rank and "$" in rank else rank, port=port, api_key="\0key")
+    words = process.words(
+        leader="\0leader", rank="\0rank" if rank and "$" in rank else rank, port=port, api_key="\0key"
+    )
     words = [_escape(w) for w in words]
     probe = health_command(process, port=int(port), leader="__import__('os').environ['LWS_LEADER_ADDRESS']")
     memory = -(-plan.spec.checkpoint.total_bytes // GIB) + 64 if plan.spec.framework.id == "ktransformers" else 0
@@ -94,4 +102,8 @@ def _container(plan: Plan, process: Process, *, rank: str | None, port: str) -> 
 def _escape(word: str) -> str:
     """A word as the kubelet reads it: `$(` is doubled, the placeholders become its own expansion."""
     word = word.replace("$(", "$$(")
-    return word.replace("\0leader", _LEADER).replace("\0rank", "$(LWS_WORKER_INDEX)").replace("\0key", "$(GLMDEPLOY_API_KEY)")
+    return (
+        word.replace("\0leader", _LEADER)
+        .replace("\0rank", "$(LWS_WORKER_INDEX)")
+        .replace("\0key", "$(GLMDEPLOY_API_KEY)")
+    )

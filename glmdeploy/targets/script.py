@@ -14,7 +14,12 @@ from glmdeploy.units import GIB
 if TYPE_CHECKING:
     from glmdeploy.plan import Plan, Process, Word
 
-_HOLES = {Slot.RANK: '"${rank}"', Slot.PORT: '"${port}"', Slot.LEADER: '"${leader}"', Slot.API_KEY: '"${api_key}"'}
+_HOLES = {
+    Slot.RANK: '"${rank}"',
+    Slot.PORT: '"${port}"',
+    Slot.LEADER: '"${leader}"',
+    Slot.API_KEY: '"${api_key}"',
+}
 
 
 def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
@@ -23,7 +28,10 @@ def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
     for process in processes:
         roles.setdefault(process.role, []).append(process)
     name = {"server": "serve"}
-    return tuple(Artifact(f"script/{name.get(role, role)}.sh", _script(plan, role, ranks), executable=True) for role, ranks in roles.items())
+    return tuple(
+        Artifact(f"script/{name.get(role, role)}.sh", _script(plan, role, ranks), executable=True)
+        for role, ranks in roles.items()
+    )
 
 
 def _script(plan: Plan, role: str, ranks: list[Process]) -> str:
@@ -58,7 +66,12 @@ def _script(plan: Plan, role: str, ranks: list[Process]) -> str:
 
 def _rank(process: Process) -> dict[str, str | int]:
     place = process.placement
-    return {"rank": process.rank, "host": place.host, "gpus": ",".join(map(str, place.gpu_ids)), "port": process.port}
+    return {
+        "rank": process.rank,
+        "host": place.host,
+        "gpus": ",".join(map(str, place.gpu_ids)),
+        "port": process.port,
+    }
 
 
 def _word(word: Word) -> str:
