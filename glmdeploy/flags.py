@@ -44,7 +44,11 @@ class Image:
 
 @dataclass(frozen=True, eq=False)  # one object an entry: identity is equality
 class Framework:
-    """A serving framework. ``kernels`` says per GPU generation: yes, unconfirmed, or no with the reason."""
+    """A serving framework.
+
+    ``kernels`` says per GPU generation: yes, unconfirmed, or no with the reason; ``weights_in`` whether the
+    GPUs or the host's RAM hold the checkpoint.
+    """
 
     id: str
     name: str
@@ -57,6 +61,7 @@ class Framework:
     base_image: str
     packages: tuple[str, ...]
     image_required: bool
+    weights_in: str
     kernels: Mapping[str, str]
     flags: tuple[Flag, ...]
     facts: Mapping[str, Fact]

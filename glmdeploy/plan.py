@@ -274,6 +274,7 @@ class Process:
     secrets: tuple[SecretRef, ...]
     port: int
     health: Health
+    host_memory: int = 0  # RAM that this process fills, bytes; 0 when it is a small part of any host
 
     def words(self, *, leader: str, rank: str | None = None, port: str | None = None, api_key: str = "") -> list[str]:
         """The command line with its holes filled in."""

@@ -19,8 +19,9 @@ _BREAKS = {"\x85": "\\x85", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 def sh(word: str) -> str:
-    """One word, quoted for a shell."""
-    return shlex.quote(word)
+    """One word, quoted for a shell; a comma is quoted too, since in an array it looks like a mistake."""
+    quoted = shlex.quote(word)
+    return f"'{word}'" if quoted == word and "," in word else quoted
 
 
 def argv(words: Sequence[str]) -> str:

@@ -49,7 +49,7 @@ KTRANSFORMERS_GPU_GB: Final = 24
 def below_floor(spec: Spec) -> str:
     """Why the hardware is below the published floor, or an empty string."""
     checkpoint, cluster = spec.checkpoint, spec.cluster
-    if spec.framework.id == "ktransformers":
+    if spec.framework.weights_in == "host":
         return _below_host_floor(spec)
     have, need = cluster.gpus * cluster.gpu.memory_gb, checkpoint.floor_gb
     if have >= need:

@@ -9,7 +9,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -127,6 +127,7 @@ class _Framework(_Entry):
     packages: tuple[str, ...]
     base_image: str
     image_required: bool = False
+    weights_in: Literal["gpu", "host"] = "gpu"
     images: tuple[_Image, ...]
     kernels: dict[str, str]
     facts: dict[str, _Fact]

@@ -197,6 +197,7 @@ def _process(plan: Plan, place: Placement) -> Process:
         secrets=secrets(spec, "GLMDEPLOY_API_KEY"),
         port=spec.port,
         health=Health(path="/health", timeout=30),
+        host_memory=spec.checkpoint.total_bytes,
     )
 
 

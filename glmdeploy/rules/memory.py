@@ -110,7 +110,7 @@ def host_memory_unknown(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnost
     It keeps the whole checkpoint in RAM: 704 GiB for FP8, 1,403 GiB for BF16 ("at least as much RAM as model size",
     kvcache-ai/ktransformers, Native-Precision tutorial). Give `cluster.host_memory` or `--host-memory`.
     """
-    if plan.spec.framework.id == "ktransformers" and not plan.spec.cluster.host_memory:
+    if plan.spec.framework.weights_in == "host" and not plan.spec.cluster.host_memory:
         need = gib(plan.spec.checkpoint.total_bytes)
         yield Diagnostic(
             "GLM205",

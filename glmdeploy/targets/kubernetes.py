@@ -79,7 +79,8 @@ def _container(plan: Plan, process: Process, *, rank: str | None, port: str) -> 
     )
     words = [_escape(w) for w in words]
     probe = health_command(process, port=int(port), leader="__import__('os').environ['LWS_LEADER_ADDRESS']")
-    memory = -(-plan.spec.checkpoint.total_bytes // GIB) + 64 if plan.spec.framework.id == "ktransformers" else 0
+    # the weights, and shared memory and buffers beside them
+    memory = -(-process.host_memory // GIB) + 64 if process.host_memory else 0
     return {
         "image": image(plan.spec),
         "command": words[0],

@@ -60,7 +60,7 @@ def _script(plan: Plan, role: str, ranks: list[Process]) -> str:
         weights_path=spec.weights.path,
         hub_folder=f"models--{spec.weights.hub.replace('/', '--')}",
         checkpoint_kib=-(-spec.checkpoint.total_bytes // 1024),
-        host_memory_kib=-(-spec.checkpoint.total_bytes // 1024) if spec.framework.id == "ktransformers" else 0,
+        host_memory_kib=-(-first.host_memory // 1024),
     )
 
 

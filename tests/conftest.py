@@ -1,0 +1,133 @@
+"""Fixtures: run the command line, write profiles, and keep golden bundles as plain files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from syrupy.data import Snapshot, SnapshotCollection
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+from glmdeploy import catalog as catalogue
+from glmdeploy.cli import main
+from glmdeploy.frameworks import ENGINES
+from glmdeploy.planner import make_plan
+from glmdeploy.profile import Profile
+from glmdeploy.spec import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syrupy.assertion import SnapshotAssertion
+    from syrupy.location import PyTestLocation
+
+    from glmdeploy.catalog import Catalog
+    from glmdeploy.plan import Plan
+
+TESTS = Path(__file__).parent
+BUNDLES = TESTS / "bundles"
+GOLDEN_TEST = "test_profile_renders_the_golden_bundle"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command line did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output as JSON."""
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    """Run ``glmdeploy ARGS...`` in this process."""
+
+    def runner(*argv: str) -> Result:
+        result = CliRunner(env={"NO_COLOR": "1"}).invoke(main, list(argv))
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Result(result.exit_code, result.stdout, result.stderr)
+
+    return runner
+
+
+@pytest.fixture
+def write_profile(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a profile into a temporary folder."""
+
+    def writer(text: str, name: str = "profile.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return writer
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    """The shipped catalogue."""
+    return catalogue.load()
+
+
+def plan_for(framework: str, gpus: str, **sections: Any) -> Plan:
+    """The plan for ``10xh100`` and a framework; sections as in a profile."""
+    count, _, gpu = gpus.partition("x")
+    document = {
+        "apiVersion": "glmdeploy/v1",
+        "name": "t",
+        **sections,
+        "cluster": {"gpu": gpu, "gpus": int(count), **sections.get("cluster", {})},
+        "framework": {"name": framework, **sections.get("framework", {})},
+    }
+    spec = resolve(Profile.model_validate(document), catalogue.load())
+    return make_plan(spec, ENGINES[framework])
+
+
+class BundleExtension(SingleFileSnapshotExtension):
+    """Snapshots at ``tests/bundles/<profile>/<path>``: the very files that a user gets."""
+
+    _write_mode = WriteMode.TEXT
+    file_extension = ""
+
+    @classmethod
+    def dirname(cls, *, test_location: PyTestLocation) -> str:
+        del test_location
+        return str(BUNDLES)
+
+    @classmethod
+    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: Any = 0) -> str:
+        return f"{test_location.snapshot_name}/{index}"
+
+    @classmethod
+    def get_file_basename(cls, *, test_location: PyTestLocation, index: Any) -> str:
+        del test_location
+        return str(index)
+
+    @classmethod
+    def matches_test_location(cls, *, test_location: PyTestLocation, snapshot_location: str) -> bool:
+        profile = Path(snapshot_location).relative_to(BUNDLES).parts[0]
+        return f"[{profile}]" in test_location.snapshot_name_parametrized
+
+    def is_snapshot_location(self, *, location: str) -> bool:
+        return Path(location).is_relative_to(BUNDLES)
+
+    def read_snapshot_collection(self, *, snapshot_location: str) -> SnapshotCollection:
+        index = Path(snapshot_location).relative_to(BUNDLES)
+        collection = SnapshotCollection(location=snapshot_location)
+        collection.add(Snapshot(name=f"{GOLDEN_TEST}[{index.parts[0]}]/{index}"))
+        return collection
+
+
+@pytest.fixture
+def bundle_snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Golden files under tests/bundles."""
+    return snapshot.use_extension(BundleExtension)
