@@ -43,9 +43,11 @@ class Outcome:
 def open_profile(name: str) -> Source:
     """A profile by file, or by the name of a shipped one; ProfileError with GLM0xx otherwise."""
     shipped = resources.shipped_profiles()
-    if name in shipped and not Path(name).exists():
+    # os.path: unlike Path, it answers False where permission is missing, and reading then says why
+    exists = os.path.exists(name)  # noqa: PTH110
+    if name in shipped and not exists:
         return source.read(shipped[name])
-    if not Path(name).exists() and "/" not in name and not name.endswith((".yaml", ".yml")):
+    if not exists and "/" not in name and not name.endswith((".yaml", ".yml")):
         hint = "`glmdeploy list profiles` shows the shipped ones; a file ends in .yaml"
         raise ProfileError([Diagnostic("GLM016", f"no profile `{name}`", span=Span(name), hint=hint)])
     return source.read(Path(name))
@@ -101,7 +103,7 @@ def find_profiles(paths: Iterable[str]) -> tuple[list[str], list[Diagnostic]]:
     names: list[str] = []
     found: list[Diagnostic] = []
     for path in paths:
-        if not Path(path).is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112  False where permission is missing
             names.append(path)
             continue
         below = _below(Path(path), found)

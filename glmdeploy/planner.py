@@ -86,8 +86,8 @@ class _Planner:
     def sizes(self) -> Iterator[tuple[int, int, int]]:
         request = self.spec.request
         for tp in [request.tp] if request.tp else self.engine.tensor_sizes(self.spec):
-            stages = [request.pp] if request.pp else self.engine.stage_counts(self.spec, tp)
-            for pp in stages:
+            stages = [request.pp] if request.pp else list(self.engine.stage_counts(self.spec, tp))
+            for pp in stages or [1]:  # with too few GPUs, one stage to refuse with the reason
                 for ep in [request.ep] if request.ep else self.engine.expert_sizes(self.spec, tp):
                     yield tp, pp, ep
 

@@ -78,7 +78,7 @@ def catalog() -> Catalog:
     return catalogue.load()
 
 
-def plan_for(framework: str, gpus: str, **sections: Any) -> Plan:
+def plan_for(framework: str, gpus: str, /, **sections: Any) -> Plan:
     """The plan for ``10xh100`` and a framework; sections as in a profile."""
     count, _, gpu = gpus.partition("x")
     document = {

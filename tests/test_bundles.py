@@ -33,7 +33,9 @@ def test_profile_renders_the_golden_bundle(profile: str, bundle_snapshot: Snapsh
 def test_golden_bundle_holds_no_other_file(profile: str) -> None:
     folder = BUNDLES / profile
     files = json.loads((folder / MANIFEST).read_text())["files"]
-    found = {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
+    found = {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()
+    }
     del found[MANIFEST]
     assert found == files
 
@@ -65,5 +67,7 @@ def test_render_is_byte_equal_under_another_hash_seed_locale_zone_and_folder(
     out = tmp_path / "out"
     command = [sys.executable, "-m", "glmdeploy", "render", profile, "-o", str(out)]
     subprocess.run(command, env=env, cwd=folder, check=True, capture_output=True)
-    golden = {str(p.relative_to(BUNDLES / profile)): p.read_bytes() for p in (BUNDLES / profile).rglob("*") if p.is_file()}
+    golden = {
+        str(p.relative_to(BUNDLES / profile)): p.read_bytes() for p in (BUNDLES / profile).rglob("*") if p.is_file()
+    }
     assert {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()} == golden

@@ -15,7 +15,7 @@ def command(shell: str) -> None:
 
     \b
     Example:
-      glmdeploy completion bash > ~/.local/share/bash-completion/completions/glmdeploy
+      glmdeploy completion bash > /etc/bash_completion.d/glmdeploy
     """
     kind = get_completion_class(shell)
     if kind is None:  # the choice above names only shells that click knows

@@ -40,7 +40,7 @@ def command(profile: str | None, output: str | None, force: bool, save_profile: 
     \b
     Examples:
       glmdeploy render --framework sglang --gpus 10xH100
-      glmdeploy render --framework vllm --gpus 8xB200 --target kubernetes -o deploy/glm
+      glmdeploy render --framework vllm --gpus 8xB200 -o deploy/glm
       glmdeploy render profiles/prod.yaml -o - | less
     """
     try:

@@ -42,7 +42,7 @@ def _script(plan: Plan, role: str, ranks: list[Process]) -> str:
         name=spec.name,
         role=role,
         ranks=[_rank(r) for r in ranks],
-        many=len(ranks) > 1,
+        many=role == "worker",
         ranks_in_all=plan.layout.nodes,
         needs_leader=any(w for w in first.argv if not isinstance(w, str) and w.slot is Slot.LEADER),
         lines=_lines(first.argv),

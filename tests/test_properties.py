@@ -1,0 +1,79 @@
+"""Properties of every plan: placed once, sizes multiply up, more memory never fits less."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from conftest import plan_for
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from glmdeploy import catalog
+from glmdeploy.frameworks import ENGINES
+from glmdeploy.partition import Partitioner
+from glmdeploy.planner import make_plan
+
+GPUS = sorted(catalog.load().gpus)
+BUDGET = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+frameworks = st.sampled_from(["sglang", "vllm"])
+gpu_kinds = st.sampled_from(GPUS)
+counts = st.integers(1, 48)
+
+
+@BUDGET
+@given(frameworks, gpu_kinds, counts, st.integers(1, 16))
+def test_every_rank_is_placed_once_on_gpus_of_its_own(framework: str, gpu: str, count: int, per_node: int) -> None:
+    plan = plan_for(framework, f"{count}x{gpu}", cluster={"gpus_per_node": per_node})
+    layout = plan.layout
+    used = [(p.host, g) for p in plan.placement for g in p.gpu_ids]
+    assert len(used) == len(set(used)) == layout.tp * layout.pp <= count
+    assert [p.rank for p in plan.placement] == list(range(layout.nodes))
+    assert all(g < per_node for _, g in used)
+    assert sum(layout.partition) == 78
+    assert len(layout.partition) == layout.pp
+    assert layout.nodes % layout.pp == 0 or layout.pp % layout.nodes == 0
+
+
+@BUDGET
+@given(frameworks, gpu_kinds, counts, st.integers(1, 40))
+def test_more_memory_never_fits_less(framework: str, gpu: str, count: int, more_gib: int) -> None:
+    plan = plan_for(framework, f"{count}x{gpu}")
+    kind = plan.spec.cluster.gpu
+    larger = replace(kind, memory_mib=kind.memory_mib + more_gib * 1024, memory_gb=kind.memory_gb + more_gib + 3)
+    spec = replace(plan.spec, cluster=replace(plan.spec.cluster, gpu=larger))
+    assert make_plan(spec, ENGINES[framework]).launchable or not plan.launchable
+
+
+@BUDGET
+@given(frameworks, gpu_kinds, counts, st.integers(32_768, 1_048_576), st.integers(32_768, 1_048_576))
+def test_a_smaller_context_never_fits_less(framework: str, gpu: str, count: int, one: int, other: int) -> None:
+    small, large = sorted((one, other))
+    if plan_for(framework, f"{count}x{gpu}", serving={"context": large}).launchable:
+        assert plan_for(framework, f"{count}x{gpu}", serving={"context": small}).launchable
+
+
+@BUDGET
+@given(st.lists(st.integers(1, 1000), min_size=6, max_size=14), st.integers(1, 6), st.data())
+def test_the_partition_is_optimal(sizes: list[int], stages: int, data: st.DataObject) -> None:
+    cuts = data.draw(st.sets(st.integers(1, len(sizes) - 1), min_size=stages - 1))
+
+    def cost(first: int, end: int) -> int:
+        return sum(sizes[first:end])
+
+    found = Partitioner(len(sizes), frozenset(cuts | {0}), cost).solve(stages)
+    best = _best(len(sizes), sorted(cuts), stages, cost)
+    assert found is not None
+    bounds = [0]
+    for part in found:
+        bounds.append(bounds[-1] + part)
+    assert set(bounds[1:-1]) <= cuts
+    assert max(cost(a, b) for a, b in zip(bounds, bounds[1:], strict=False)) == best
+
+
+def _best(layers: int, cuts: list[int], stages: int, cost: object) -> int:
+    """Every choice of cuts, by brute force."""
+    from itertools import combinations, pairwise  # noqa: PLC0415  only here
+
+    splits = ([0, *chosen, layers] for chosen in combinations(cuts, stages - 1))
+    return min(max(cost(a, b) for a, b in pairwise(bounds)) for bounds in splits)  # type: ignore[operator]
