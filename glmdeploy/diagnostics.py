@@ -6,6 +6,7 @@ understandable without colour. JSON holds the same members and never null.
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -89,21 +90,25 @@ _COLOURS = {Level.ERROR: "\x1b[1;31m", Level.WARNING: "\x1b[1;33m", Level.NOTE: 
 _RESET = "\x1b[0m"
 
 
-def render_text(found: Iterable[Diagnostic], *, colour: bool = False) -> str:
-    """All diagnostics as text for a terminal, one blank line between them."""
-    return "\n".join(_one(d, colour=colour) for d in found)
+def render_text(found: Iterable[Diagnostic], *, colour: bool = False, width: int = 0) -> str:
+    """All diagnostics as text, one blank line between them; sentences broken at ``width`` columns unless 0."""
+    return "\n".join(_one(d, colour=colour, width=width) for d in found)
 
 
-def _one(d: Diagnostic, *, colour: bool) -> str:
+def _one(d: Diagnostic, *, colour: bool, width: int) -> str:
     head = f"{d.level.value}[{d.code}]"
-    if colour:
-        head = f"{_COLOURS[d.level]}{head}{_RESET}"
-    lines = [f"{head}: {d.message}"]
-    lines += _place(d)
-    lines += [f"  = note: {note}" for note in d.notes]
+    lines = [_broken(f"{head}: {d.message}", width, 4), *_place(d)]
+    lines += [_broken(f"  = note: {note}", width, 10) for note in d.notes]
     if d.hint:
-        lines.append(f"  = hint: {d.hint}")
-    return "\n".join(lines) + "\n"
+        lines.append(_broken(f"  = hint: {d.hint}", width, 10))
+    text = "\n".join(lines) + "\n"
+    return text.replace(head, f"{_COLOURS[d.level]}{head}{_RESET}", 1) if colour else text
+
+
+def _broken(line: str, width: int, indent: int) -> str:
+    if not width or len(line) <= width:
+        return line
+    return textwrap.fill(line, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
 
 
 def _place(d: Diagnostic) -> list[str]:

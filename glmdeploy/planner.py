@@ -293,7 +293,9 @@ class _Planner:
             self.spec, replace(layout, tp=1, pp=1, ep=1, partition=(self.spec.model.layers,))
         )[0]
         found = Verdict.BELOW_FLOOR if self.floor else Verdict.FLOOR_ONLY
-        refusal = self.first_refusal or Refusal("GLM300", "no layout is legal")
+        refusal = self.first_refusal
+        if refusal is None:
+            raise AssertionError("no layout was refused and none was weighed")
         return self.assemble(
             layout, settings, MemoryBudget((), 0), found, self.rejected, possible=False, refusal=refusal
         )

@@ -148,7 +148,7 @@ def test_help_fits_80_columns(run: Run, command: str) -> None:
     assert max(len(line) for line in result.out.splitlines()) <= 80
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS])
+@pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_option_and_command_has_help_and_an_example(run: Run, command: str) -> None:
     import importlib  # noqa: PLC0415  only here
 

@@ -127,7 +127,7 @@ def test_vllm_load_figure_of_a_public_log_is_explained() -> None:
 
 
 def test_on_blackwell_vllm_gathers_the_indexers_keys_for_forty_contexts() -> None:
-    """vllm 0.31.0 v1/attention/backends/mla/indexer.py:801: 40 x max_model_len rows of 132 bytes."""
+    """Vllm 0.31.0 v1/attention/backends/mla/indexer.py:801: 40 x max_model_len rows of 132 bytes."""
     plan = plan_for("vllm", "8xb200", serving={"context": 1_048_576})
     assert _term(plan.memory.stages[0].terms, "sparse-attention workspace") == 40 * 1_048_576 * 132
 

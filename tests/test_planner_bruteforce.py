@@ -330,7 +330,7 @@ def static_pools(needs: Sequence[StageNeed], fraction: float, capacity: int) -> 
 
 
 def own_pools(needs: Sequence[StageNeed], fraction: float, capacity: int) -> tuple[list[int], int]:
-    """vLLM and Transformers: each GPU fills its own share, and the fewest tokens count."""
+    """VLLM and Transformers: each GPU fills its own share, and the fewest tokens count."""
     pools = [max(0, int(fraction * capacity) - taken(need)) for need in needs]
     return pools, min(pool // need.kv_per_token for pool, need in zip(pools, needs, strict=True))
 

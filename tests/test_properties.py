@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations, pairwise
 
 from conftest import plan_for
 from hypothesis import HealthCheck, given, settings
@@ -68,12 +69,10 @@ def test_the_partition_is_optimal(sizes: list[int], stages: int, data: st.DataOb
     for part in found:
         bounds.append(bounds[-1] + part)
     assert set(bounds[1:-1]) <= cuts
-    assert max(cost(a, b) for a, b in zip(bounds, bounds[1:], strict=False)) == best
+    assert max(cost(a, b) for a, b in pairwise(bounds)) == best
 
 
 def _best(layers: int, cuts: list[int], stages: int, cost: object) -> int:
     """Every choice of cuts, by brute force."""
-    from itertools import combinations, pairwise  # noqa: PLC0415  only here
-
     splits = ([0, *chosen, layers] for chosen in combinations(cuts, stages - 1))
     return min(max(cost(a, b) for a, b in pairwise(bounds)) for bounds in splits)  # type: ignore[operator]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 
 import click
 
@@ -26,4 +27,5 @@ def command(code: str) -> None:
         near = difflib.get_close_matches(code.upper(), pages, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "`glmdeploy list rules` shows all codes"
         talk.stop([Diagnostic("GLM015", f"unknown code {code!a}", hint=hint)])
-    click.echo(f"{page.code}: {page.text}")
+    title, *paragraphs = page.text.split("\n\n")
+    click.echo("\n\n".join([f"{page.code}: {title}", *(textwrap.fill(" ".join(p.split()), 80) for p in paragraphs)]))

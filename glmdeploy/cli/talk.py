@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,10 +22,15 @@ def colour() -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stderr.isatty()
 
 
+def width() -> int:
+    """Columns to break sentences at: the terminal's, or 0 for a pipe, whose reader may search for a sentence."""
+    return shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
+
+
 def say(found: Sequence[Diagnostic]) -> None:
     """Print diagnostics to stderr."""
     if found:
-        sys.stderr.write(render_text(found, colour=colour()))
+        sys.stderr.write(render_text(found, colour=colour(), width=width()))
 
 
 def stop(found: Sequence[Diagnostic], code: int = REFUSED) -> NoReturn:
