@@ -172,7 +172,7 @@ def _head(plan: Plan) -> Iterator[str]:
     yield f"layout    {layout.label}: {plural(layout.nodes, 'rank')} of {plural(layout.gpus_per_rank, 'GPU')} on {plural(plan.hosts, 'host')}"
     if layout.pp > 1:
         yield f"stages    {describe(layout.partition)} layers"
-    yield f"context   {tokens(settings.context)}; the largest that this layout holds is {plan.memory.max_context:,}"
+    yield f"context   {tokens(settings.context)}; at most {plan.memory.max_context:,} with this layout, whatever gives way"
     yield f"KV cache  {settings.kv.label}, {tokens(plan.memory.kv_tokens)} in the pool"
     yield f"MTP       {'on' if settings.mtp.enabled else 'off'}: {settings.mtp.reason}"
     yield f"settings  memory fraction {settings.memory_fraction:.3g}, prefill chunk {settings.prefill_chunk:,}, {settings.max_running} running requests"

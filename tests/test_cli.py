@@ -284,6 +284,7 @@ def test_list(run: Run, what: str) -> None:
     rows = run("list", what, "--format", "json").json
     text = run("list", what).out.splitlines()
     assert len(text) == len(rows) + 1
+    assert max(map(len, text)) <= 80
     assert all(row[next(iter(row))] in line for row, line in zip(rows, text[1:], strict=True))
 
 

@@ -139,7 +139,7 @@ def swept_cases() -> Iterator[Case]:
 
 
 def other_cases() -> Iterator[Case]:
-    """Other checkpoints, hosts, fabrics, versions and wishes: every line of the preference decides somewhere."""
+    """Other checkpoints, hosts, fabrics, versions and wishes, where other lines of the preference decide."""
     h100, h200, b200, b300 = "h100-sxm-80gb", "h200-sxm-141gb", "b200-sxm-180gb", "b300-sxm-288gb"
     for framework in ("sglang", "vllm"):
         for gpus in (8, 16, 18, 19, 20, 24, 32, 40):
@@ -281,7 +281,7 @@ def least_fullest(costs: Costs, starts: tuple[int, ...], stages: int) -> dict[in
 
 @cache
 def split(costs: Costs, starts: tuple[int, ...], stages: int) -> tuple[int, ...]:
-    """Layers of each stage: the fullest as small as can be, and then the earlier stages as long as they may be."""
+    """Layers of each stage: the fullest as small as can be, then the earlier stages as long as they may be."""
     limit = least_fullest(costs, starts, stages)[LAYERS]
     cuts = [0]
     for left in range(stages - 1, 0, -1):
@@ -561,7 +561,7 @@ def test_a_pinned_pipeline_is_cut_where_a_dynamic_programme_cuts_it(case: Case) 
 
 
 def sized_cases() -> Iterator[Case]:
-    """Sizes that a user may write: every tensor size up to 65 and more stages than there are places to cut."""
+    """Sizes that a user may write: every tensor size up to 65, and more stages than there are cuts."""
     for framework in ENGINES:
         for tp in range(1, 66):
             yield Case(framework, "h100-sxm-80gb", 72, tp=tp, pp=1)
@@ -597,7 +597,7 @@ def test_below_the_floor_is_less_memory_on_the_data_sheet_than_weights(
 ) -> None:
     for gpu in catalog.load().gpus.values():
         enough = -(-gigabytes // gpu.memory_gb)
-        for gpus in {1, enough - 1, enough, enough + 1} - {0}:
+        for gpus in sorted({1, enough - 1, enough, enough + 1} - {0}):
             case = Case(framework, gpu.id, gpus, checkpoint=checkpoint, tp=1, pp=1)
             below = plan_of(case).verdict is Verdict.BELOW_FLOOR
             assert below == (gpus * gpu.memory_gb < gigabytes), case.label

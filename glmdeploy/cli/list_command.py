@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glmdeploy import catalog, resources, rules, source
-from glmdeploy.units import gb, gib
+from glmdeploy.units import gb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,14 +18,15 @@ Row = dict[str, str]
 
 
 def _gpus() -> list[Row]:
+    """``unsure`` counts the figures that nobody checked; the catalogue's file names them."""
     return [
         {
             "gpu": g.id,
-            "aliases": " ".join(g.aliases),
+            "aliases": " ".join(g.aliases[:2]),
             "memory": f"{g.memory_gb} GB",
             "driver": f"{g.memory_mib} MiB",
             "node": str(g.gpus_per_node),
-            "unverified": " ".join(g.unverified),
+            "unsure": str(len(g.unverified) or ""),
         }
         for g in catalog.load().gpus.values()
     ]
@@ -50,8 +51,7 @@ def _checkpoints() -> list[Row]:
             "checkpoint": c.id,
             "repository": c.repo,
             "size": gb(c.total_bytes),
-            "binary": gib(c.total_bytes),
-            "frameworks": " ".join(c.frameworks),
+            "frameworks": "all" if len(c.frameworks) == len(catalog.load().frameworks) else " ".join(c.frameworks),
         }
         for c in catalog.load().model.checkpoints
     ]

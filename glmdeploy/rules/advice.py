@@ -108,7 +108,7 @@ def _others(spec: Spec, verdicts: tuple[Verdict, ...]) -> list[str]:
     larger = [
         g
         for g in catalog.load().gpus.values()
-        if g.vendor == mine.vendor and g.memory_gb > mine.memory_gb and not g.unverified
+        if g.vendor == mine.vendor and g.memory_gb > mine.memory_gb and (not g.unverified or g.vendor == "amd")
     ]
     found: list[str] = []
     for gpu in sorted(larger, key=lambda g: (g.rack_scale, g.memory_gb)):

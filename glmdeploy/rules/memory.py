@@ -137,7 +137,7 @@ def accepted_floor_only(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnost
 
 
 def single_pass_prefill(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """Transformers prefills a prompt in one pass, so long prompts run out of memory
+    """Transformers prefills a prompt in one pass
 
     The indexer's scores of one prompt are prompt x prompt x 32 heads in FP32 (32 GiB for 16,384 tokens), and no
     option splits them. The context counts prompt and output; keep prompts below the figure, or use SGLang or vLLM.

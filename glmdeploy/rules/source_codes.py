@@ -82,9 +82,9 @@ It is rendered with what the newest known version takes. Options may have been r
     "GLM112": """The context is above the model's
 
 GLM-5.2 takes 1,048,576 tokens, prompt and output together. `1M` means that; `1m` means 1,000,000.""",
-    "GLM505": """A file would be overwritten that glmdeploy did not write, or that was edited since
+    "GLM505": """A file of yours would be overwritten
 
-`.glmdeploy.json` in a bundle lists what was written, with checksums. Other files are never touched. Move the
+It was not written by glmdeploy, or was edited since. `.glmdeploy.json` in a bundle lists what was written, with checksums. Other files are never touched. Move the
 file away, edit the profile instead, or pass `--force`. Exit code 3.""",
     "GLM508": """The output cannot be written
 
