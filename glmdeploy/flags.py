@@ -9,7 +9,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from glmdeploy.hardware import Fact
 
@@ -64,6 +64,7 @@ class Framework:
     weights_in: str
     kernels: Mapping[str, str]
     flags: tuple[Flag, ...]
+    successors: Mapping[str, str]
     facts: Mapping[str, Fact]
     note: str
 
@@ -86,3 +87,71 @@ class Framework:
         """The newest tested version with a documented image for this GPU generation, else the default."""
         with_image = [v for v in self.tested if self.image(v, compute)]
         return max(with_image, default=self.default)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option as a framework's own parser knows it, in some releases.
+
+    ``kind`` is int, float, str, json or flag; ``values`` is argparse's nargs ("" for one value, "0" for none);
+    ``negative`` the `--no-x` spelling; ``deprecated`` a few words, or empty.
+    """
+
+    names: tuple[str, ...]
+    kind: str
+    choices: tuple[str, ...] = ()
+    values: str = ""
+    negative: str = ""
+    deprecated: str = ""
+
+    @property
+    def name(self) -> str:
+        """The full spelling."""
+        return self.names[0]
+
+    @property
+    def takes_value(self) -> bool:
+        """Whether a word after it belongs to it."""
+        return self.values != "0"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One released wheel that options were read from: how (parser or ast), and when."""
+
+    version: Version
+    wheel: str
+    sha256: str
+    read: str
+    method: str
+
+
+class OptionTable:
+    """Every option of a framework in every release that was read."""
+
+    def __init__(self, releases: Sequence[Release], entries: Sequence[tuple[Option, Sequence[Sequence[int]]]]) -> None:
+        self.releases = tuple(releases)
+        self._entries = tuple(entries)
+        self._made: dict[int, dict[str, Option]] = {}
+
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """The releases that were read, oldest first."""
+        return tuple(r.version for r in self.releases)
+
+    def nearest(self, version: Version) -> Version:
+        """The newest release that was read and is not newer than ``version``, else the oldest."""
+        return max((v for v in self.versions if v <= version), default=self.versions[0])
+
+    def at(self, version: Version) -> Mapping[str, Option]:
+        """Every spelling -> option of the nearest release."""
+        index = self.versions.index(self.nearest(version))
+        if index not in self._made:
+            options = [o for o, runs in self._entries if any(first <= index <= last for first, last in runs)]
+            spelled = {n: o for o in options for n in (*o.names, *filter(None, [o.negative]))}
+            self._made[index] = spelled
+        return self._made[index]
+
+    def known_in(self, name: str) -> tuple[Version, ...]:
+        """The releases whose parser knows this spelling."""
+        return tuple(v for v in self.versions if name in self.at(v))

@@ -49,7 +49,7 @@ class Source:
 
 def read(path: Path) -> Source:
     """Read and parse one YAML file; ProfileError with a GLM0xx code otherwise."""
-    return parse(str(path), _text(path))
+    return parse(str(path), text(path))
 
 
 def parse(name: str, text: str) -> Source:
@@ -86,7 +86,8 @@ def controls(text: str) -> str:
     return ", ".join(dict.fromkeys(f"U+{ord(c):04X}" for c in bad))
 
 
-def _text(path: Path) -> str:
+def text(path: Path) -> str:
+    """The text of a UTF-8 file of reasonable size; ProfileError with a GLM00x code otherwise."""
     span = Span(str(path))
     try:
         if path.is_dir():

@@ -6,6 +6,7 @@ Loading validates; a broken entry is a bug of ours and raises CatalogError with 
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from glmdeploy import resources
-from glmdeploy.flags import Flag, Framework, Image
+from glmdeploy.flags import Flag, Framework, Image, Option, OptionTable, Release
 from glmdeploy.hardware import GPU, Fact
 from glmdeploy.models import FORMATS, Checkpoint, Model
 
@@ -132,6 +133,7 @@ class _Framework(_Entry):
     kernels: dict[str, str]
     facts: dict[str, _Fact]
     flags: dict[str, str | _Option]
+    successors: dict[str, str] = {}
     note: str = ""
 
 
@@ -171,6 +173,27 @@ def load() -> Catalog:
         gpus={p.stem: _gpu(p) for p in sorted((root / "gpus").glob("*.yaml"))},
         models={p.stem: _model(p) for p in sorted((root / "models").glob("*.yaml"))},
         frameworks={p.stem: _framework(p) for p in sorted((root / "frameworks").glob("*.yaml"))},
+    )
+
+
+@cache
+def options(framework: str) -> OptionTable:
+    """What the parsers of a framework's releases know; generated from the released wheels by `.ci/flags`."""
+    data = json.loads((resources.folder("catalog") / "flags" / f"{framework}.json").read_text(encoding="utf-8"))
+    releases = [
+        Release(Version(r["version"]), r["wheel"], r["sha256"], r["read"], r["method"]) for r in data["releases"]
+    ]
+    return OptionTable(releases, [(_option(entry), entry["in"]) for entry in data["options"]])
+
+
+def _option(entry: dict[str, Any]) -> Option:
+    return Option(
+        tuple(entry["names"]),
+        entry["kind"],
+        tuple(entry.get("choices", ())),
+        entry.get("values", ""),
+        entry.get("negative", ""),
+        entry.get("deprecated", ""),
     )
 
 

@@ -10,14 +10,19 @@ import click
 
 from glmdeploy import pipeline
 from glmdeploy.cli import talk
-from glmdeploy.diagnostics import Level
+from glmdeploy.diagnostics import Level, ProfileError
 
 if TYPE_CHECKING:
     from glmdeploy.diagnostics import Diagnostic
 
 
 @click.command(name="lint")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option("--argv", "argv_file", metavar="FILE", help="Judge a raw command line: shell text or a JSON list.")
+@click.option("--framework", metavar="NAME", help="With --argv: whose command line it is.")
+@click.option(
+    "--framework-version", metavar="VERSION", help="With --argv: for which release. Default: the newest verified."
+)
 @click.option(
     "--format",
     "form",
@@ -26,7 +31,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="For people, or for programs.",
 )
-def command(paths: tuple[str, ...], form: str) -> None:
+def command(
+    paths: tuple[str, ...], argv_file: str | None, framework: str | None, framework_version: str | None, form: str
+) -> None:
     """Run every rule over profiles, memory included.
 
     PATH is a profile, the name of a shipped one, or a folder: then every .yaml
@@ -37,18 +44,32 @@ def command(paths: tuple[str, ...], form: str) -> None:
     Examples:
       glmdeploy lint profiles/
       glmdeploy lint prod.yaml staging.yaml --format json
+      glmdeploy lint --framework vllm --framework-version 0.33.0 --argv run.sh
     """
-    names, found = pipeline.find_profiles(paths)
-    for name in names:
-        found += pipeline.lint(name)
+    if bool(paths) == bool(argv_file) or bool(argv_file) != bool(framework):
+        raise click.UsageError("give PATH..., or --argv FILE with --framework")
+    noun = "command line" if argv_file else "profile"
+    names, found = ([argv_file], []) if argv_file else pipeline.find_profiles(paths)
+    if argv_file and framework:
+        found = _argv(framework, framework_version, argv_file)
+    else:
+        for name in names:
+            found += pipeline.lint(name)
     errors, warnings = (sum(d.level is level for d in found) for level in (Level.ERROR, Level.WARNING))
     if form == "json":
         sys.stdout.write(_json(names, found))
     else:
         talk.say(found)
         sys.stderr.flush()
-        click.echo(f"{_count(len(names), 'profile')}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+        click.echo(f"{_count(len(names), noun)}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
     sys.exit(talk.REFUSED if errors else talk.OK)
+
+
+def _argv(framework: str, version: str | None, file: str) -> list[Diagnostic]:
+    try:
+        return pipeline.lint_argv(framework, version, file)
+    except ProfileError as error:
+        return list(error.diagnostics)
 
 
 def _json(names: list[str], found: list[Diagnostic]) -> str:

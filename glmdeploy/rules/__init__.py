@@ -10,7 +10,7 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glmdeploy.rules import framework, memory, placement, policy, source_codes, target
+from glmdeploy.rules import arguments, engine, framework, memory, placement, policy, source_codes, target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,10 +48,28 @@ RULES: dict[str, Check] = {
     "GLM314": framework.mtp_doubtful,
     "GLM315": framework.kv_cache_dtype,
     "GLM319": framework.strategy_not_yet,
+    "GLM320": engine.nodes_divide,
+    "GLM321": engine.stages_and_ranks,
+    "GLM322": engine.attention_width,
+    "GLM323": engine.expert_widths,
+    "GLM324": engine.prefill_page,
+    "GLM325": engine.context_parallel,
+    "GLM326": engine.speculative_pipeline,
+    "GLM327": engine.replicas,
+    "GLM328": engine.serving_options,
+    "GLM329": engine.context_length,
+    "GLM330": engine.vllm_modes,
     "GLM401": framework.one_served_name,
     "GLM402": framework.thinking_default,
     "GLM403": framework.cpu_layout_assumed,
     "GLM404": framework.revision_not_taken,
+    "GLM410": arguments.unknown_option,
+    "GLM411": arguments.other_version,
+    "GLM412": arguments.bad_value,
+    "GLM413": arguments.set_twice,
+    "GLM415": arguments.abbreviated,
+    "GLM416": arguments.foreign_option,
+    "GLM417": arguments.deprecated_option,
     "GLM501": target.image_required,
     "GLM502": target.unauthenticated,
     "GLM503": target.image_to_build,

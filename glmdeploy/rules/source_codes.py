@@ -47,6 +47,10 @@ Neither a file of that name exists nor a shipped profile; `glmdeploy list profil
 
 `lint DIR` looks for .yaml and .yml files with our apiVersion. Finding none is an error: a check of nothing must not
 be green.""",
+    "GLM018": """Not a command line
+
+`lint --argv` reads shell text (with line continuations, comments and variables before the command) or a JSON list of
+strings.""",
     "GLM101": """Unknown GPU
 
 The hint lists the nearest names; `glmdeploy list gpus` shows all of them with their aliases.""",
@@ -84,8 +88,8 @@ It is rendered with what the newest known version takes. Options may have been r
 GLM-5.2 takes 1,048,576 tokens, prompt and output together. `1M` means that; `1m` means 1,000,000.""",
     "GLM505": """A file of yours would be overwritten
 
-It was not written by glmdeploy, or was edited since. `.glmdeploy.json` in a bundle lists what was written, with checksums. Other files are never touched. Move the
-file away, edit the profile instead, or pass `--force`. Exit code 3.""",
+It was not written by glmdeploy, or was edited since. `.glmdeploy.json` in a bundle lists what was written, with
+checksums. Other files are never touched. Move the file away, edit the profile instead, or pass `--force`. Exit code 3.""",
     "GLM508": """The output cannot be written
 
 The message gives the system's reason. Nothing of the new bundle is left behind.""",

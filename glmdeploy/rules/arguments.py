@@ -1,0 +1,223 @@
+"""Arguments: every word of a command line against what the framework's own parser knows in that version.
+
+The tables come from the released wheels (`glmdeploy/catalog/flags`), so that a renamed or removed option
+is found before the server is started. The same judgement serves `extra_args` of a profile and
+`lint --argv`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from glmdeploy import catalog
+from glmdeploy.commandline import CommandLine, Problem, read, strip_launcher
+from glmdeploy.diagnostics import Diagnostic, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from packaging.version import Version
+
+    from glmdeploy.flags import Framework
+    from glmdeploy.plan import Plan, Process
+
+# Words beside options that a program takes: the model.
+POSITIONALS = {"vllm": 1, "transformers": 1, "sglang": 0, "ktransformers": 0}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with the word at ``index`` of the words that were judged."""
+
+    index: int
+    code: str
+    message: str
+    hint: str = ""
+    level: Level = Level.ERROR
+
+
+def parse(
+    framework: Framework, version: Version, words: Sequence[str], *, positionals: int | None = None
+) -> CommandLine:
+    """The words after the launcher, read with the option table of ``version``."""
+    free = POSITIONALS[framework.id] if positionals is None else positionals
+    return read(words, catalog.options(framework.id).at(version), positionals=free)
+
+
+def judge(
+    framework: Framework, version: Version, words: Sequence[str], *, positionals: int | None = None
+) -> list[Finding]:
+    """Every finding about the words after the launcher, in order."""
+    line = parse(framework, version, words, positionals=positionals)
+    found = [_explain(framework, version, problem) for problem in line.problems]
+    for given in line.given:
+        if given.option.deprecated:
+            note = "" if given.option.deprecated == "yes" else given.option.deprecated
+            message = f"`{given.written}` is deprecated in {framework.name} {version}"
+            found.append(Finding(given.index, "GLM417", message, note, Level.WARNING))
+    return sorted(found, key=lambda f: f.index)
+
+
+def _explain(framework: Framework, version: Version, problem: Problem) -> Finding:
+    word, index = problem.word, problem.index
+    if problem.kind == "unknown":
+        return _unknown(framework, version, word, index)
+    if problem.kind == "ambiguous":
+        return Finding(index, "GLM410", f"`{word}` is ambiguous: {problem.detail}", "write the full name")
+    if problem.kind == "abbreviated":
+        message = f"`{word}` is an abbreviation of `{problem.detail}`"
+        return Finding(
+            index, "GLM415", message, "write the full name: a new option can make it ambiguous", Level.WARNING
+        )
+    if problem.kind == "positional":
+        return Finding(index, "GLM410", f"`{word}` belongs to no option", "quote a value that holds spaces")
+    return Finding(index, "GLM412", f"`{word}`: {problem.detail}")
+
+
+def _unknown(framework: Framework, version: Version, word: str, index: int) -> Finding:
+    table = catalog.options(framework.id)
+    if versions := table.known_in(word):
+        return _elsewhen(framework, version, word, index, versions)
+    for other in catalog.load().frameworks.values():
+        if other.id != framework.id and word in catalog.options(other.id).at(other.default):
+            ours = _counterpart(framework, version, other, word)
+            hint = f"did you mean `{ours}`?" if ours else f"{framework.name} has no such option"
+            return Finding(index, "GLM416", f"`{word}` is an option of {other.name}, not of {framework.name}", hint)
+    near = difflib.get_close_matches(word, table.at(version), n=2, cutoff=0.75)
+    hint = f"did you mean {' or '.join(f'`{n}`' for n in near)}?" if near else ""
+    return Finding(index, "GLM410", f"{framework.name} {version} has no option `{word}`", hint)
+
+
+def _elsewhen(framework: Framework, version: Version, word: str, index: int, versions: tuple[Version, ...]) -> Finding:
+    """An option that other releases know."""
+    successor = framework.successors.get(word, "")
+    if versions[0] > version:
+        return Finding(
+            index,
+            "GLM411",
+            f"`{word}` is newer than {framework.name} {version}: it came with {versions[0]}",
+            f"use {versions[0]} or newer",
+        )
+    hint = f"use `{successor}`" if successor else f"{versions[-1]} is the last release that knows it"
+    return Finding(
+        index, "GLM411", f"`{word}` is gone from {framework.name} {version}: {versions[-1]} was the last with it", hint
+    )
+
+
+def _counterpart(framework: Framework, version: Version, other: Framework, word: str) -> str:
+    """Our option for what ``word`` means in the other framework, by the neutral flag names."""
+    spelled = catalog.options(other.id).at(other.default)[word].names
+    neutral = next((f.name for f in other.flags if f.option in spelled), "")
+    return framework.option(neutral, version) if neutral and framework.has(neutral, version) else ""
+
+
+@lru_cache(maxsize=512)
+def _of_extra(framework: Framework, version: Version, words: tuple[str, ...]) -> tuple[Finding, ...]:
+    return tuple(judge(framework, version, words, positionals=0))
+
+
+def _said(plan: Plan, code: str) -> Iterator[Diagnostic]:
+    for finding in _of_extra(plan.spec.framework, plan.spec.version, plan.spec.extra_args):
+        if finding.code == code:
+            yield Diagnostic(code, finding.message, finding.level, at=("extra_args", finding.index), hint=finding.hint)
+
+
+def unknown_option(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The framework's parser does not know this option
+
+    In no release that the catalogue holds. The server would stop before it loads anything.
+    """
+    yield from _said(plan, "GLM410")
+
+
+def other_version(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Another version of the framework has this option
+
+    It is newer than the version of the profile, or it was removed; the hint names its successor where there is one.
+    """
+    yield from _said(plan, "GLM411")
+
+
+def bad_value(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The option does not take this value
+
+    It wants a number, one of a list, JSON, no value at all, or one that is missing.
+    """
+    yield from _said(plan, "GLM412")
+
+
+def set_twice(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The option is set by the plan already
+
+    The last of two wins, so memory, layout and health checks would no longer be those of the plan. Set the profile's
+    own key instead.
+    """
+    if not plan.spec.extra_args or not processes:
+        return
+    framework, version = plan.spec.framework, plan.spec.version
+    words = processes[0].words(leader="x", api_key="x")
+    _, own = strip_launcher(words[: len(words) - len(plan.spec.extra_args)])
+    ours = {g.option.name for g in parse(framework, version, own).given}
+    for given in parse(framework, version, plan.spec.extra_args, positionals=0).given:
+        if given.option.name in ours:
+            yield Diagnostic(
+                "GLM413",
+                f"`{given.written}` is set by the plan already",
+                at=("extra_args", given.index),
+                hint=_key_of(framework, given.option.names),
+            )
+
+
+_KEYS = {
+    "context": "serving.context",
+    "memory_fraction": "serving.memory_fraction",
+    "prefill_chunk": "serving.prefill_chunk",
+    "max_running": "serving.concurrency",
+    "kv_cache_dtype": "serving.kv_cache_dtype",
+    "served_name": "serving.served_names",
+    "port": "serving.port",
+    "tensor_parallel": "layout.tp",
+    "pipeline_parallel": "layout.pp",
+    "expert_parallel": "layout.ep",
+    "speculative": "serving.mtp",
+    "speculative_algorithm": "serving.mtp",
+    "chat_template_kwargs": "serving.thinking",
+    "model": "model.source",
+    "revision": "model.source",
+    "api_key": "secrets.api_key",
+    "cpu_threads": "cluster.cpu_cores",
+    "pools": "cluster.numa_nodes",
+}
+
+
+def _key_of(framework: Framework, names: tuple[str, ...]) -> str:
+    neutral = next((f.name for f in framework.flags if f.option in names), "")
+    return f"set `{_KEYS[neutral]}` instead" if neutral in _KEYS else "leave it to the plan"
+
+
+def abbreviated(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The option is abbreviated
+
+    argparse takes any prefix that means one option, and a later release can make it mean two: `--pp` and
+    `--cuda-graph-max-bs` of SGLang went that way.
+    """
+    yield from _said(plan, "GLM415")
+
+
+def foreign_option(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The option belongs to another framework
+
+    The hint names this framework's option for the same thing, where it has one.
+    """
+    yield from _said(plan, "GLM416")
+
+
+def deprecated_option(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The option is deprecated
+
+    It still works in this version and will go.
+    """
+    yield from _said(plan, "GLM417")
