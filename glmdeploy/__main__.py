@@ -1,5 +1,5 @@
 """`python -m glmdeploy`."""
 
-from glmdeploy.cli import main
+from glmdeploy.cli import entry
 
-main()
+entry()

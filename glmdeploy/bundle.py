@@ -61,6 +61,12 @@ class Bundle:
                 [_problem("GLM508", f"cannot write `{where}`: {error.strerror or error}", str(where))]
             ) from None
 
+    def refuse_clobber(self, out: Path, *, force: bool = False) -> None:
+        """WriteError (clobber) for whatever would stop `write`; nothing is touched."""
+        conflicts = tuple(_Writer(self, out, force=force).conflicts())
+        if conflicts:
+            raise WriteError(conflicts, clobber=True)
+
     def text(self) -> str:
         """All files one after the other, for a terminal or a pipe."""
         return "".join(f"# ==> {a.path} <==\n{a.text}\n" for a in self.artifacts)
@@ -108,7 +114,7 @@ class _Writer:
                     "GLM505",
                     f"`{self.out / path}` {reason}",
                     str(self.out / path),
-                    "move it away, or pass `--force`",
+                    self.hint(self.out / path),
                 )
 
     def conflict(self, file: Path, path: str, artifact: Artifact | None) -> str:
@@ -122,6 +128,9 @@ class _Writer:
         if path not in self.old:
             return "was not written by glmdeploy"
         return "" if found == self.old[path] else "was edited since glmdeploy wrote it"
+
+    def hint(self, file: Path) -> str:
+        return "move it away" if self.blocked(file) else "move it away, or pass `--force`"
 
     def blocked(self, file: Path) -> str:
         """What no option overrides: a link, or something that is not a file, on the way."""
@@ -167,7 +176,7 @@ def _old_files(out: Path) -> dict[str, str]:
 def _inside(path: str) -> bool:
     """Whether a manifest's path stays inside the bundle: a manifest is a file that anybody can edit."""
     pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts and path not in {"", ".", MANIFEST}
+    return not pure.is_absolute() and ".." not in pure.parts and path not in {"", ".", MANIFEST} and "\0" not in path
 
 
 def _make_folders(folder: Path, made: list[Path]) -> None:
@@ -196,14 +205,20 @@ def _problem(code: str, message: str, path: str, hint: str = "") -> Diagnostic:
     return Diagnostic(code, message, span=Span(path), hint=hint)
 
 
-def write_file(path: Path, text: str, *, force: bool = False) -> None:
-    """Write one file atomically; WriteError (clobber) when another text stands there and not ``force``."""
+def refuse_clobber(path: Path, text: str, *, force: bool) -> None:
+    """WriteError (clobber) when another text stands at ``path`` and not ``force``, or something that is no file."""
     try:
-        if path.exists() and not force and (not path.is_file() or path.read_bytes() != text.encode()):
-            raise WriteError(
-                [_problem("GLM505", f"`{path}` exists and differs", str(path), "move it away, or pass `--force`")],
-                clobber=True,
-            )
+        foreign = path.exists() and (not path.is_file() or (not force and path.read_bytes() != text.encode()))
+    except OSError as error:
+        raise WriteError([_problem("GLM508", f"cannot read `{path}`: {error.strerror or error}", str(path))]) from None
+    if foreign:
+        hint = "move it away, or pass `--force`"
+        raise WriteError([_problem("GLM505", f"`{path}` exists and differs", str(path), hint)], clobber=True)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write one file atomically."""
+    try:
         made: list[Path] = []
         _make_folders(path.absolute().parent, made)
         handle, name = tempfile.mkstemp(prefix=".glmdeploy-", dir=path.absolute().parent)

@@ -25,7 +25,7 @@ LAUNCHERS: tuple[tuple[str, ...], ...] = (
     ("python3", "-m", "vllm.entrypoints.openai.api_server"),
 )
 _INT = re.compile(r"[+-]?\d+\Z")
-_HUMAN = re.compile(r"\d+(\.\d+)?[kKmMgGtT]?\Z")  # both engines' human-readable integers
+_HUMAN = re.compile(r"\d+(\.\d+)?([kKmMgGtT]i?)?\Z")  # both engines' human-readable integers
 _NEGATIVE_NUMBER = re.compile(r"-\d+(\.\d*)?\Z")
 
 

@@ -47,6 +47,7 @@ class Diagnostic:
     label: str = ""
     notes: tuple[str, ...] = ()
     hint: str = ""
+    hide: bool = False  # the value at ``at`` is not to be shown
     span: Span | None = field(default=None, compare=False)
 
     def as_json(self) -> dict[str, str | int | list[str]]:

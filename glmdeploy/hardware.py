@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glmdeploy.units import GB, MIB
+from glmdeploy.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,11 +47,6 @@ class GPU:
     def memory_bytes(self) -> int:
         """What the driver reports, in bytes: the figure that budgets use."""
         return self.memory_mib * MIB
-
-    @property
-    def nominal_bytes(self) -> int:
-        """What the data sheet says, in bytes: the figure that published floors use."""
-        return self.memory_gb * GB
 
     @property
     def short(self) -> str:

@@ -9,6 +9,7 @@ from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from glmdeploy.plan import Term
 from glmdeploy.units import GIB, MIB
 
 if TYPE_CHECKING:
@@ -18,16 +19,29 @@ if TYPE_CHECKING:
 # CUDA context of one process: `Load weight begin. avail mem` of 78.43 and 78.48 GiB on H100-80GB with
 # one rank (sglang logs of 2026-02-04 and 2026-08-27), of the driver's 79.65 GiB; older logs: 78.81 GiB.
 DEVICE_CONTEXT = int(1.2 * GIB)
-# Communicators of a group of ranks: 138.09 GiB left of the driver's 140.40 GiB on H200 with 16 ranks
-# (public SGLang log, 2026), less the context above. 78.77 of 79.65 GiB with two ranks: an upper figure.
-COMMUNICATORS = int(1.1 * GIB)
-# `CUDA graphs can take additional 1~3 GiB memory per GPU` is what vLLM itself says; 0.96 GiB was seen
-# for 32 sequences. The middle at the default batch, the low end at 32 sequences.
-GRAPHS_DEFAULT = 2 * GIB
+# Communicators: SGLang's own allowance for large groups, world / 8 GiB (0.5.23 arg_groups/memory_hook.py).
+# Logs agree from below: 138.09 of 140.40 GiB left on H200 with 16 ranks, 78.77 of 79.65 on H100 with two.
+COMMUNICATORS_PER_RANK = GIB // 8
+# `CUDA graphs can take additional 1~3 GiB memory per GPU` is what vLLM itself says; 0.96 and 0.31 GiB were
+# seen for small batches. The top of the range at the default batch, the low end at 32 sequences.
+GRAPHS_DEFAULT = 3 * GIB
 GRAPHS_SMALL = 1 * GIB
 # VLLM_SPARSE_INDEXER_MAX_LOGITS_MB defaults to 512 (vllm 0.31.0 and 0.33.0 envs.py); SGLang slices the
 # same matrix to what is free (0.5.23 layers/attention/mqa_logits_utils.py).
 INDEXER_LOGITS = 512 * MIB
+
+
+def before_loading(world: int) -> tuple[Term, ...]:
+    """What one GPU of ``world`` has lost before the weights load."""
+    context = Term("CUDA context", DEVICE_CONTEXT, "SGLang logs on H100-80GB, [est]")
+    if world == 1:
+        return (context,)
+    return context, communicators(world)
+
+
+def communicators(world: int) -> Term:
+    """NCCL and custom all-reduce buffers of a group of ``world`` GPUs."""
+    return Term("communicators", world * COMMUNICATORS_PER_RANK, "sglang 0.5.23 memory_hook.py: world / 8 GiB, [est]")
 
 
 def activation_bytes(model: Model, tp: int, chunk: int) -> int:

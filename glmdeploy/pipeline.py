@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,12 +57,16 @@ def open_profile(name: str) -> Source:
     return source.read(Path(name))
 
 
-def judge(document: Source) -> Outcome:
-    """Plan what the document describes and run every rule; never raises for bad input."""
+def judge(document: Source, *, for_targets: bool = True) -> Outcome:
+    """Plan what the document describes and run every rule; never raises for bad input.
+
+    Without ``for_targets``, nothing is said about what containers would need.
+    """
     profile: Profile | None = None
     try:
         profile = parse(document)
         spec = resolve(profile, catalog.load())
+        spec = spec if for_targets else replace(spec, targets=())
     except ProfileError as error:
         return Outcome(document, profile, None, (), document.place(error.diagnostics))
     plan = make_plan(spec, ENGINES[spec.framework.id])
@@ -130,10 +134,11 @@ def _below(folder: Path, found: list[Diagnostic]) -> list[str]:
         folders.sort()
         for file in sorted(files):
             path = Path(root, file)
-            if path.suffix not in {".yaml", ".yml"}:
+            if path.suffix not in {".yaml", ".yml"} or not path.is_file():
                 continue
             try:
-                ours = _OURS.search(path.read_bytes()[: source.MAX_BYTES])
+                with path.open("rb") as opened:
+                    ours = _OURS.search(opened.read(source.MAX_BYTES))
             except OSError as error:
                 found.append(_unreadable(error))
                 continue

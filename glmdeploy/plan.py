@@ -26,6 +26,7 @@ class Verdict(StrEnum):
     TIGHT = "tight"
     FLOOR_ONLY = "floor-only"
     BELOW_FLOOR = "below-floor"
+    REFUSED = "refused"  # no layout is legal, so there is no memory to judge
 
 
 @dataclass(frozen=True)
@@ -76,23 +77,29 @@ class Settings:
     kv: KVFormat
     mtp: Mtp
     comfort: tuple[str, ...] = ()
-    gpu_experts: int = 0
 
 
 @dataclass(frozen=True)
 class StageNeed:
     """One GPU of a pipeline stage before its KV cache, bytes.
 
-    ``resident`` is counted inside the framework's fraction, ``outside`` is taken before or beside it.
+    ``before`` is taken before the weights load, ``resident`` is counted inside the framework's fraction,
+    ``outside`` beside it.
     """
 
     first_layer: int
     end_layer: int
     weights: int
+    before: tuple[Term, ...]
     resident: tuple[Term, ...]
     outside: tuple[Term, ...]
     activations: tuple[Term, ...]
     kv_per_token: int
+
+    @property
+    def before_bytes(self) -> int:
+        """Sum of the terms before loading."""
+        return sum(t.size for t in self.before)
 
     @property
     def resident_bytes(self) -> int:
@@ -137,11 +144,16 @@ class StageBudget:
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """Every stage, the tokens that the pool holds, and the largest context that the layout could hold."""
+    """Every stage, the tokens that the pool holds, and the largest context that the layout could hold.
+
+    ``errors_hit_pool``: what this model underestimates is taken from the pool (vLLM sizes it by profiling), not
+    from the headroom.
+    """
 
     stages: tuple[StageBudget, ...]
     kv_tokens: int
     max_context: int = 0
+    errors_hit_pool: bool = False
 
     @property
     def fullest(self) -> StageBudget:
@@ -152,6 +164,12 @@ class MemoryBudget:
     def headroom(self) -> int:
         """The least headroom of any stage, bytes."""
         return min(s.headroom for s in self.stages)
+
+    def margin(self, context: int) -> int:
+        """Bytes by which the model may be wrong before ``context`` tokens no longer fit."""
+        if not self.errors_hit_pool:
+            return self.headroom
+        return min(self.headroom, *(s.kv_cache - context * s.kv_per_token for s in self.stages))
 
 
 @dataclass(frozen=True)
@@ -184,6 +202,7 @@ class Plan:
     memory: MemoryBudget
     rejected: tuple[Rejected, ...]
     possible: bool
+    held: bool = False
     refusal: Refusal | None = None
 
     @property
@@ -194,13 +213,12 @@ class Plan:
     @property
     def meets_context(self) -> bool:
         """Whether the pool holds one request of the context that the user asked for, if any."""
-        asked = self.spec.request.context
-        return self.possible and (asked is None or self.memory.max_context >= asked)
+        return self.possible and (self.spec.request.context is None or self.held)
 
     @property
     def launchable(self) -> bool:
         """Whether processes may be made from this plan."""
-        if not self.possible or self.verdict is Verdict.BELOW_FLOOR or not self.meets_context:
+        if not self.possible or self.verdict in {Verdict.BELOW_FLOOR, Verdict.REFUSED} or not self.meets_context:
             return False
         return self.verdict is not Verdict.FLOOR_ONLY or self.spec.accept_floor_only
 
@@ -274,6 +292,7 @@ class Process:
     secrets: tuple[SecretRef, ...]
     port: int
     health: Health
+    meeting_port: int = 0  # where the ranks find the leader; 0 for a single rank
     host_memory: int = 0  # RAM that this process fills, bytes; 0 when it is a small part of any host
 
     def words(self, *, leader: str, rank: str | None = None, port: str | None = None, api_key: str = "") -> list[str]:
@@ -292,6 +311,7 @@ class Engine(Protocol):
 
     one_process: bool
     default_context: int
+    context_steps: Sequence[int]  # contexts above which a buffer shrinks, so that more tokens can need less
 
     def tensor_sizes(self, spec: Spec) -> Sequence[int]:
         """Tensor parallel sizes worth looking at, ascending."""

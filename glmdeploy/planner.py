@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from glmdeploy import verdict
@@ -169,7 +170,8 @@ class _Planner:
         fitting = (r for r in rungs if verdict.holds(self.memory(layout, replace(r, context=context)), context))
         rung = next(fitting, rungs[-1])
         settings = replace(rung, context=context, comfort=(*rung.comfort, *gave))
-        memory = replace(self.memory(layout, settings), max_context=largest)
+        most = max(largest, self.largest(layout, ladder[len(keeping) :])) if len(keeping) < len(ladder) else largest
+        memory = replace(self.memory(layout, settings), max_context=most)
         holds = Holds.REDUCED if largest >= verdict.MIN_CONTEXT else Holds.TOO_LITTLE if largest else Holds.NOTHING
         return Candidate(
             layout, settings, memory, holds, verdict.judge(largest, settings.comfort, floor=self.floor), order
@@ -193,9 +195,14 @@ class _Planner:
 
     def largest(self, layout: Layout, ladder: Sequence[Settings]) -> int:
         """The most tokens of one request that some rung of the ladder holds, at most the model's context."""
-        low, high = 0, self.spec.model.max_context
-        if not self.any_holds(layout, ladder, 1):
-            return 0
+        bounds = [0, *self.engine.context_steps, self.spec.model.max_context]
+        for low, high in reversed(list(pairwise(bounds))):
+            if self.any_holds(layout, ladder, low + 1):
+                return self.bisect(layout, ladder, low + 1, high)
+        return 0
+
+    def bisect(self, layout: Layout, ladder: Sequence[Settings], low: int, high: int) -> int:
+        """The largest context from ``low``, which is held, to ``high``; needs grow with it in this range."""
         while low < high:
             middle = (low + high + 1) // 2
             if self.any_holds(layout, ladder, middle):
@@ -250,13 +257,12 @@ class _Planner:
         self.rejected.append(Rejected(layout.label, refusal.code, refusal.reason, layout.pp))
 
     def plan(self, best: Candidate, others: list[Candidate]) -> Plan:
-        rejected = [
-            *self.rejected,
-            *(Rejected(c.layout.label, *self.why_not(best, c), c.layout.pp) for c in others),
-        ]
+        passed_over = (Rejected(c.layout.label, *self.why_not(best, c), c.layout.pp) for c in others)
+        rejected = [*passed_over, *self.rejected]
         memory = replace(best.memory, max_context=self.largest(best.layout, self.engine.ladder(self.spec, best.layout)))
         possible = best.holds is not Holds.NOTHING
-        return self.assemble(best.layout, best.settings, memory, best.verdict, rejected, possible=possible)
+        held = best.holds is Holds.ASKED or best.settings.context >= self.target
+        return self.assemble(best.layout, best.settings, memory, best.verdict, rejected, possible=possible, held=held)
 
     def why_not(self, best: Candidate, other: Candidate) -> tuple[str, str]:
         if other.holds is Holds.NOTHING:
@@ -292,7 +298,7 @@ class _Planner:
         settings = self.engine.ladder(
             self.spec, replace(layout, tp=1, pp=1, ep=1, partition=(self.spec.model.layers,))
         )[0]
-        found = Verdict.BELOW_FLOOR if self.floor else Verdict.FLOOR_ONLY
+        found = Verdict.BELOW_FLOOR if self.floor else Verdict.REFUSED
         refusal = self.first_refusal
         if refusal is None:
             raise AssertionError("no layout was refused and none was weighed")
@@ -309,6 +315,7 @@ class _Planner:
         rejected: list[Rejected],
         *,
         possible: bool,
+        held: bool = False,
         refusal: Refusal | None = None,
     ) -> Plan:
         return Plan(
@@ -320,5 +327,6 @@ class _Planner:
             memory=memory,
             rejected=tuple(rejected),
             possible=possible,
+            held=held,
             refusal=refusal,
         )

@@ -21,7 +21,7 @@ from pydantic import (
 
 from glmdeploy.diagnostics import Diagnostic, ProfileError
 from glmdeploy.source import controls
-from glmdeploy.units import parse_bandwidth, parse_bytes, parse_tokens
+from glmdeploy.units import exact_size, parse_bandwidth, parse_bytes, parse_tokens
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -89,6 +89,13 @@ def _absolute(text: str) -> str:
     return text
 
 
+def _word(text: str) -> str:
+    """A name that a command line takes for a value."""
+    if text.startswith("-") or any(c.isspace() for c in _text(text)):
+        raise ValueError("must not start with `-` or hold spaces")
+    return text
+
+
 def _env_names(env: dict[str, str]) -> dict[str, str]:
     for name in env:
         if not _ENV_NAME.match(name):
@@ -98,6 +105,7 @@ def _env_names(env: dict[str, str]) -> dict[str, str]:
 
 _Auto = Literal["auto"]
 Text = Annotated[str, AfterValidator(_text)]
+Word = Annotated[str, AfterValidator(_word)]
 Size = Annotated[
     int,
     BeforeValidator(_bytes),
@@ -173,7 +181,7 @@ class FrameworkSection(_Strict):
     version: Text | None = Field(
         None, description="Release, in quotes. Default: the newest with a documented image for the GPU."
     )
-    image: Text | None = Field(None, description="Container image to use instead of the documented one.")
+    image: Word | None = Field(None, description="Container image to use instead of the documented one.")
 
 
 class LayoutSection(_Strict):
@@ -209,7 +217,7 @@ class ServingSection(_Strict):
         AUTO, description="Most requests that run at a time."
     )
     thinking: Literal["max", "high", "off"] = Field("max", description="Default thinking effort of the server.")
-    served_names: Annotated[tuple[Text, ...], Field(min_length=1, max_length=32, strict=False)] = Field(
+    served_names: Annotated[tuple[Word, ...], Field(min_length=1, max_length=32, strict=False)] = Field(
         ("glm-5.2",), description="Model names that clients may send. SGLang and KTransformers take one."
     )
     port: Annotated[int, Field(ge=1024, le=65000)] | None = Field(
@@ -281,7 +289,7 @@ def _dedupe(found: Any) -> list[Diagnostic]:
     kept: dict[KeyPath, Diagnostic] = {}
     for d in found:
         kept.setdefault(d.at, d)
-    return list(kept.values())
+    return [d for at, d in kept.items() if not any(other != at and other[: len(at)] == at for other in kept)]
 
 
 def _explain(error: ErrorDetails) -> Diagnostic:
@@ -334,6 +342,15 @@ def _fields(at: KeyPath) -> list[str]:
     return list(kind.model_fields) if kind is not None else []
 
 
+def _flat(annotation: Any) -> set[Any]:
+    """The types that an annotation is made of."""
+    parts = getattr(annotation, "__args__", ())
+    if not parts or getattr(annotation, "__origin__", None) in {tuple, dict, Literal}:
+        return {annotation}
+    inner = getattr(annotation, "__origin__", None)
+    return {t for p in (*parts, *([inner] if isinstance(inner, type) else [])) for t in _flat(p)}
+
+
 def is_text(at: KeyPath) -> bool:
     """Whether the profile key at ``at`` is a plain string, so that `--set` must not read it as YAML."""
     kind: Any = Profile
@@ -344,7 +361,7 @@ def is_text(at: KeyPath) -> bool:
         options = [annotation, *getattr(annotation, "__args__", ())]
         kind = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
         if depth == len(at) - 1:
-            return annotation is str or (str in options and type(None) in options)
+            return str in _flat(annotation)
     return False
 
 
@@ -364,8 +381,7 @@ def as_yaml(profile: Profile) -> dict[str, Any]:
 
 def _unitised(data: dict[str, Any]) -> dict[str, Any]:
     if bandwidth := data.get("model", {}).get("storage_bandwidth"):
-        data["model"]["storage_bandwidth"] = f"{bandwidth / 10**9:g} GB/s"
+        data["model"]["storage_bandwidth"] = f"{exact_size(bandwidth)}/s"
     if memory := data.get("cluster", {}).get("host_memory"):
-        gib = memory / 2**30
-        data["cluster"]["host_memory"] = f"{gib / 1024:g} TiB" if gib % 1024 == 0 else f"{gib:g} GiB"
+        data["cluster"]["host_memory"] = exact_size(memory)
     return {k: list(v) if isinstance(v, tuple) else v for k, v in data.items()}

@@ -163,20 +163,32 @@ def _head(plan: Plan) -> Iterator[str]:
     yield f"{spec.model.name} {spec.model.parameters / 10**9:.0f} B, checkpoint {checkpoint.id} ({gb(checkpoint.total_bytes)} = {gib(checkpoint.total_bytes)})"
     yield f"{spec.framework.name} {spec.version} on {spec.cluster.gpus} x {spec.cluster.gpu.name}"
     yield ""
-    yield f"verdict   {plan.verdict.value}" + (
-        f": {', '.join(settings.comfort)}" if settings.comfort and plan.launchable else ""
-    )
+    gave = f": {', '.join(settings.comfort)}" if settings.comfort and plan.launchable else ""
+    yield f"verdict   {plan.verdict.value}{gave}"
     if plan.refusal:
         yield f"layout    none: {plan.refusal.reason}"
         return
-    yield f"layout    {layout.label}: {plural(layout.nodes, 'rank')} of {plural(layout.gpus_per_rank, 'GPU')} on {plural(plan.hosts, 'host')}"
+    ranks = f"{plural(layout.nodes, 'rank')} of {plural(layout.gpus_per_rank, 'GPU')} on {plural(plan.hosts, 'host')}"
+    yield f"layout    {layout.label}: {ranks}"
     if layout.pp > 1:
         yield f"stages    {describe(layout.partition)} layers"
-    yield f"context   {tokens(settings.context)}; at most {plan.memory.max_context:,} with this layout, whatever gives way"
+    if not plan.launchable:
+        yield f"context   at most {tokens(plan.memory.max_context)} with this layout: nothing is rendered"
+        return
+    yield from _running(plan)
+
+
+def _running(plan: Plan) -> Iterator[str]:
+    spec, settings = plan.spec, plan.settings
+    most = plan.memory.max_context
+    yield f"context   {tokens(settings.context)}; at most {most:,} with this layout, whatever gives way"
     yield f"KV cache  {settings.kv.label}, {tokens(plan.memory.kv_tokens)} in the pool"
     yield f"MTP       {'on' if settings.mtp.enabled else 'off'}: {settings.mtp.reason}"
-    yield f"settings  memory fraction {settings.memory_fraction:.3g}, prefill chunk {settings.prefill_chunk:,}, {settings.max_running} running requests"
-    yield f"start-up  {plan.load_seconds} s to load at {spec.storage_bandwidth / 10**9:g} GB/s; up to {plan.startup_seconds} s with cold compilation"
+    fraction = f"memory fraction {settings.memory_fraction:.3g}"
+    requests = plural(settings.max_running, "running request")
+    yield f"settings  {fraction}, prefill chunk {settings.prefill_chunk:,}, {requests}"
+    bandwidth = f"{spec.storage_bandwidth / 10**9:g} GB/s"
+    yield f"start-up  {plan.load_seconds} s to load at {bandwidth}; up to {plan.startup_seconds} s with cold compilation"
 
 
 def _table(plan: Plan) -> Iterator[str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1_048_576  # a profile is a page; a megabyte is a mistake or an attack
 MAX_NODES = 20_000  # aliases can multiply a small file without end
+MAX_DEPTH = 50  # no profile nests a tenth of that
 _DIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -44,7 +45,16 @@ class Source:
 
     def place(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """The diagnostics with key paths turned into file, line and column."""
-        return tuple(d if d.span else replace(d, span=self.locate(d.at)) for d in found)
+        return tuple(d if d.span else replace(d, span=_shown(self.locate(d.at), hide=d.hide)) for d in found)
+
+
+def _shown(span: Span | None, *, hide: bool) -> Span | None:
+    """The span, with its value masked when it must not be shown."""
+    if span is None or not hide:
+        return span
+    if not span.line:
+        return replace(span, path=span.path.partition("=")[0])
+    return replace(span, text=span.text[: span.column - 1] + "***", width=3)
 
 
 def read(path: Path) -> Source:
@@ -97,9 +107,10 @@ def text(path: Path) -> str:
                 span,
                 hint="`glmdeploy lint DIR` takes a directory",
             )
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
             raise _refused("GLM006", f"the file is larger than {MAX_BYTES:,} bytes", span)
-        raw = path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise _refused("GLM001", f"cannot read `{path}`: {reason}", span) from None
@@ -128,9 +139,9 @@ def _load(name: str, text: str) -> Any:
     from ruamel.yaml.constructor import DuplicateKeyError  # noqa: PLC0415
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
-    yaml = YAML(typ="rt", pure=True)
     try:
-        return yaml.load(StringIO(text))
+        _refuse_unusual(name, text)
+        return YAML(typ="rt", pure=True).load(StringIO(text))
     except DuplicateKeyError as error:
         message = str(error.problem).partition(" with value")[0].replace('"', "`")
         raise _refused("GLM004", message, _mark(name, text, error.problem_mark), hint="keep one of the two") from None
@@ -143,6 +154,29 @@ def _load(name: str, text: str) -> Any:
     except (YAMLError, ValueError, OverflowError) as error:
         problem = " ".join(str(error).split())[:200]
         raise _refused("GLM003", f"not valid YAML: {problem}", Span(name, 1, 1)) from None
+
+
+def _refuse_unusual(name: str, text: str) -> None:
+    """Refuse tags and aliases inside their own anchor, before anything is constructed."""
+    from ruamel.yaml import YAML  # noqa: PLC0415  slow to import
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent  # noqa: PLC0415
+
+    opened: list[str | None] = []
+    for event in YAML(typ="rt", pure=True).parse(StringIO(text)):
+        if isinstance(event, CollectionEndEvent):
+            opened.pop()
+        if isinstance(event, AliasEvent) and event.anchor in opened:
+            raise _refused(
+                "GLM003", f"`*{event.anchor}` stands inside its own anchor", _mark(name, text, event.start_mark)
+            )
+        if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None:
+            raise _refused(
+                "GLM003", f"tag `{event.tag}` has no meaning in a profile", _mark(name, text, event.start_mark)
+            )
+        if isinstance(event, CollectionStartEvent):
+            opened.append(event.anchor)
+        if len(opened) > MAX_DEPTH:
+            raise _refused("GLM006", "the document is nested too deeply", _mark(name, text, event.start_mark))
 
 
 def _mark(name: str, text: str, mark: Any) -> Span:
@@ -173,8 +207,6 @@ class _Walk:
 
 def _plain(node: Any, at: KeyPath, walk: _Walk) -> Any:
     walk.count()
-    if len(at) > 50:  # noqa: PLR2004  no profile nests a tenth of that
-        raise _refused("GLM006", "the document is nested too deeply", Span(walk.name, 1, 1))
     if isinstance(node, dict):
         return _plain_map(node, at, walk)
     if isinstance(node, list):
@@ -187,6 +219,11 @@ def _plain_map(node: Any, at: KeyPath, walk: _Walk) -> dict[str, Any]:
     for key, value in node.items():
         here = (*at, str(key))
         own = node.lc.data.get(key)
+        if bad := controls(f"{key}{value if isinstance(value, str) else ''}"):
+            line = own[0] + 1 if own else 1
+            raise _refused(
+                "GLM014", f"a control or bidirectional character is not allowed: {bad}", Span(walk.name, line, 1)
+            )
         if own is not None:
             # place a scalar at its value, a group at its key
             grouped = isinstance(value, dict | list)

@@ -6,6 +6,7 @@ Unknown and ambiguous names end here as GLM1xx diagnostics that list the nearest
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from glmdeploy.models import Checkpoint, Model
     from glmdeploy.profile import Profile
 
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 # Organisations that GLM repositories moved away from, and where they are now.
 _OLD_ORGANISATIONS = {"thudm": "zai-org"}
 
@@ -154,9 +156,8 @@ class _Resolver:
             )
             return None
         near = self.catalog.near_gpus(name)
-        hint = (
-            f"did you mean {', '.join(f'`{n}`' for n in near)}?" if near else "`glmdeploy list gpus` shows all of them"
-        )
+        known = f"known: {', '.join(g.short for g in self.catalog.gpus.values())}"
+        hint = f"did you mean {', '.join(f'`{n}`' for n in near)}?" if near else known
         self.say("GLM101", f"unknown GPU `{name}`", at, hint)
         return None
 
@@ -226,9 +227,24 @@ class _Resolver:
         if source.revision and not source.hub:
             self.say("GLM107", "`revision` belongs to `hub`", ("model", "source", "revision"))
             return None
-        if source.hub and not self.repository(source.hub, ("model", "source", "hub")):
+        if source.hub and not self.hub(source.hub, checkpoint):
             return None
         return Weights(source.path or "", source.hub or "", source.revision or "", source.claim or "")
+
+    def hub(self, name: str, checkpoint: Checkpoint) -> bool:
+        """Whether the repository may hold the checkpoint: well formed, not moved, not another checkpoint's."""
+        at = ("model", "source", "hub")
+        if not _REPOSITORY.match(name):
+            self.say("GLM107", f"`{name}` is not a repository of the hub", at, "write `organisation/name`")
+            return False
+        other = next(
+            (c for c in self.catalog.model.checkpoints if c.repo.lower() == name.lower() and c is not checkpoint), None
+        )
+        if other:
+            message = f"`{name}` holds checkpoint `{other.id}`, and the profile says `{checkpoint.id}`"
+            self.say("GLM107", message, at, f"set `model.checkpoint` to `{other.id}`")
+            return False
+        return self.repository(name, at)
 
     def version(self, framework: Framework | None, gpu: GPU | None) -> Version | None:
         if framework is None:
@@ -258,6 +274,11 @@ class _Resolver:
                 "read the release notes, or name a known version",
                 Level.WARNING,
             )
+        elif version not in framework.tested:
+            message = (
+                f"the catalogue knows no release {version} of {framework.name}: rendered with what its neighbours take"
+            )
+            self.say("GLM110", message, at, "check that it exists, or name a known version", Level.WARNING)
         return version
 
     def request(self) -> Request:

@@ -39,6 +39,15 @@ def parse_bytes(text: str) -> int:
     return round(float(found[1]) * _BYTES[found[2].lower()])
 
 
+def exact_size(size: int) -> str:
+    """``size`` bytes in the largest unit that leaves a whole number."""
+    for unit in ("TiB", "GiB", "MiB", "KiB", "TB", "GB", "MB", "kB"):
+        factor = _BYTES[unit.lower()]
+        if size and size % factor == 0:
+            return f"{size // factor} {unit}"
+    return f"{size} B"
+
+
 def parse_bandwidth(text: str) -> int:
     """Bytes per second of ``"2 GB/s"``; ValueError otherwise."""
     found = _SIZE.match(text)

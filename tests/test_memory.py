@@ -126,6 +126,15 @@ def test_vllm_load_figure_of_a_public_log_is_explained() -> None:
     assert (need.weights + need.resident_bytes) / GIB == pytest.approx(94.46, abs=0.05)
 
 
+def test_vllm_kv_cache_of_the_same_log_is_met_within_the_margin() -> None:
+    """25.94 GiB of KV cache at 0.92; a tight plan keeps 1 GiB for what is not explained."""
+    plan = plan_for("vllm", "8xh200", framework={"version": "0.28.0"}, serving={"context": 1_048_576, "mtp": False, "prefill_chunk": 8192}, layout={"tp": 8, "pp": 1})
+    settings = _at(ENGINES["vllm"].ladder(plan.spec, plan.layout)[0], 1_048_576)
+    budget = ENGINES["vllm"].budget(plan.spec, ENGINES["vllm"].needs(plan.spec, plan.layout, settings), settings)
+    assert settings.memory_fraction == 0.92
+    assert 0 <= budget.stages[0].kv_cache / GIB - 25.94 < 1
+
+
 def test_on_blackwell_vllm_gathers_the_indexers_keys_for_forty_contexts() -> None:
     """Vllm 0.31.0 v1/attention/backends/mla/indexer.py:801: 40 x max_model_len rows of 132 bytes."""
     plan = plan_for("vllm", "8xb200", serving={"context": 1_048_576})
@@ -148,7 +157,7 @@ def test_a_budget_adds_up_and_stays_inside_the_gpu(framework: str, gpus: str, se
     for stage in plan.memory.stages:
         assert stage.weights + stage.kv_cache + stage.activations + stage.overhead == stage.budget
         assert stage.budget + stage.headroom == stage.capacity == plan.spec.cluster.gpu.memory_bytes
-        assert stage.headroom >= GIB // 2
+        assert stage.headroom >= GIB
         assert stage.kv_cache >= plan.memory.kv_tokens * stage.kv_per_token
 
 

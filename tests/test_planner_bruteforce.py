@@ -30,7 +30,7 @@ from glmdeploy.spec import resolve
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from glmdeploy.plan import Plan, Settings, StageNeed
+    from glmdeploy.plan import Plan, Settings, StageNeed, Term
     from glmdeploy.spec import Spec
 
 HEADS = 64
@@ -38,6 +38,8 @@ LAYERS = 78
 MIB = 2**20
 GIB = 2**30
 USEFUL = 32_768  # tokens: less is less than useful
+AT_EASE = 2 * GIB  # bytes to spare in a plan that fits
+TIGHT = 1 * GIB  # bytes to spare in any other
 LONGEST = 1_048_576  # tokens of the model
 DEFAULT_CONTEXT = {"sglang": 131_072, "vllm": 131_072, "transformers": 32_768, "ktransformers": 131_072}
 PAGE = 64  # tokens
@@ -118,79 +120,55 @@ def plan_of(case: Case) -> Plan:
 
 # --- cases ------------------------------------------------------------------------------------------------
 
-SWEPT = ("h100-sxm-80gb", "h200-sxm-141gb", "b200-sxm-180gb")
+H100, H200, B200, B300 = "h100-sxm-80gb", "h200-sxm-141gb", "b200-sxm-180gb", "b300-sxm-288gb"
+KINDS = tuple(sorted(catalog.load().gpus))
 COUNTS = (1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 15, 16, 17, 20, 24)
-MANY = (31, 32, 48, 63, 64)  # dear to plan: each kind gets one of them in turn
+MANY = {"h20-96gb": 31, "mi355x-288gb": 32, "rtx-pro-6000-96gb": 48, "rtx-5090-32gb": 63, "gb200-186gb": 64}
 ONE_HOST = (*range(1, 10), 16, 64)
+BF16 = ((H100, (8, 16, 18, 19, 20, 24, 32)), (H200, (8, 11, 16)), (B300, (6, 8)), ("gb300-288gb", (8, 32)))
+NVFP4 = ((B200, (3, 4, 8)), ("rtx-pro-6000-96gb", (5, 8)))
+HOSTS = ((10, 10), (6, 12), (5, 15), (2, 16), (4, 16), (3, 18), (4, 20), (7, 21), (6, 24), (16, 16))  # each, all
 
 
 def counts_of(framework: str, gpu: str) -> Sequence[int]:
     if framework in {"transformers", "ktransformers"}:
         return ONE_HOST
-    return range(1, 65) if gpu in SWEPT else (*COUNTS, MANY[sorted(catalog.load().gpus).index(gpu) % len(MANY)])
+    if gpu in {H100, H200, B200}:
+        return range(1, 65)
+    return (*COUNTS, MANY[gpu]) if gpu in MANY else COUNTS
 
 
 def swept_cases() -> Iterator[Case]:
     """Every kind of GPU with every framework, all serving options at their defaults."""
     for framework in ENGINES:
-        for gpu in catalog.load().gpus:
+        for gpu in KINDS:
             for gpus in counts_of(framework, gpu):
                 yield Case(framework, gpu, gpus)
 
 
 def other_cases() -> Iterator[Case]:
     """Other checkpoints, hosts, fabrics, versions and wishes, where other lines of the preference decide."""
-    h100, h200, b200, b300 = "h100-sxm-80gb", "h200-sxm-141gb", "b200-sxm-180gb", "b300-sxm-288gb"
     for framework in ("sglang", "vllm"):
-        for gpus in (8, 16, 18, 19, 20, 24, 32, 40):
-            yield Case(framework, h100, gpus, checkpoint="bf16")
-        for gpu, gpus in (
-            (h200, 8),
-            (h200, 11),
-            (h200, 16),
-            (b300, 6),
-            (b300, 8),
-            ("gb300-288gb", 8),
-            ("gb300-288gb", 32),
-        ):
-            yield Case(framework, gpu, gpus, checkpoint="bf16")
-        for gpu, gpus in (
-            (b200, 3),
-            (b200, 4),
-            (b200, 8),
-            ("rtx-pro-6000-96gb", 5),
-            ("rtx-pro-6000-96gb", 8),
-        ):
-            yield Case(framework, gpu, gpus, checkpoint="nvfp4")
-        for gpus, per_host in (
-            (10, 10),
-            (12, 6),
-            (15, 5),
-            (16, 2),
-            (16, 4),
-            (18, 3),
-            (20, 4),
-            (21, 7),
-            (24, 6),
-            (16, 16),
-        ):
-            yield Case(framework, h100, gpus, per_host=per_host)
-        for gpu, gpus in ((h100, 12), (h100, 16), (h100, 32), ("gb200-186gb", 8)):
-            yield Case(framework, gpu, gpus, fabric="tcp")
-        for gpu, gpus in ((h100, 9), (h100, 12), (h100, 16), (h100, 24), (h200, 6), (h200, 8)):
-            yield Case(framework, gpu, gpus, mtp=True)
-        for gpu, gpus in ((h100, 16), (h100, 24), (h200, 8), (h200, 12), (b200, 5), (b200, 8), (b300, 4)):
-            yield Case(framework, gpu, gpus, context=LONGEST)
-            yield Case(framework, gpu, gpus, context=300_000)
+        for gpu, counts in BF16:
+            yield from (Case(framework, gpu, gpus, checkpoint="bf16") for gpus in counts)
+        for gpu, counts in NVFP4:
+            yield from (Case(framework, gpu, gpus, checkpoint="nvfp4") for gpus in counts)
+        for per_host, gpus in HOSTS:
+            yield Case(framework, H100, gpus, per_host=per_host)
+        yield from (Case(framework, H100, gpus, fabric="tcp") for gpus in (12, 16, 32))
+        yield Case(framework, "gb200-186gb", 8, fabric="tcp")
+        yield from (Case(framework, H100, gpus, mtp=True) for gpus in (9, 12, 16, 24))
+        yield from (Case(framework, H200, gpus, mtp=True) for gpus in (6, 8))
+        for gpu, gpus in ((H100, 16), (H100, 24), (H200, 8), (H200, 12), (B200, 5), (B200, 8), (B300, 4)):
+            yield from (Case(framework, gpu, gpus, context=context) for context in (300_000, LONGEST))
     for gpus in (10, 12, 16):
-        yield Case("sglang", h100, gpus, version="0.5.13.post1")
-        yield Case("sglang", h100, gpus, version="0.5.14")
-        yield Case("vllm", h100, gpus, version="0.33.0")
+        yield from (Case("sglang", H100, gpus, version=version) for version in ("0.5.13.post1", "0.5.14"))
+        yield Case("vllm", H100, gpus, version="0.33.0")
 
 
-SWEPT_CASES = tuple(swept_cases())
-CASES = (*SWEPT_CASES, *other_cases())
-every_case = pytest.mark.parametrize("case", [pytest.param(case, id=case.label) for case in CASES])
+CASES = (*swept_cases(), *other_cases())
+# the scope makes the tests of one case follow one another, so that a worker of xdist plans it once
+every_case = pytest.mark.parametrize("case", [pytest.param(c, id=c.label) for c in CASES], scope="module")
 
 
 # --- legality ---------------------------------------------------------------------------------------------
@@ -233,10 +211,18 @@ def framework_takes(spec: Spec, tp: int, pp: int) -> bool:
             return pp == 1 and tp <= per_host
 
 
+def runs_here(spec: Spec) -> bool:
+    """Whether the framework has kernels for the GPU, and the checkpoint is one for both."""
+    checkpoint, compute = spec.checkpoint, spec.cluster.gpu.compute
+    if spec.framework.kernels.get(compute, "no").startswith("no") or spec.framework.id not in checkpoint.frameworks:
+        return False
+    return not checkpoint.compute or compute in checkpoint.compute
+
+
 def legal(spec: Spec, tp: int, pp: int) -> bool:
     if HEADS % tp or tp > spec.checkpoint.max_tp or tp * pp > spec.cluster.gpus or pp > LAYERS:
         return False
-    if not framework_takes(spec, tp, pp):
+    if not runs_here(spec) or not framework_takes(spec, tp, pp):
         return False
     nodes = ranks(hosts_of(spec), tp, pp)
     return nodes == 1 if spec.framework.id in {"transformers", "ktransformers"} else nodes > 0
@@ -281,16 +267,12 @@ def least_fullest(costs: Costs, starts: tuple[int, ...], stages: int) -> dict[in
 
 @cache
 def split(costs: Costs, starts: tuple[int, ...], stages: int) -> tuple[int, ...]:
-    """Layers of each stage: the fullest as small as can be, then the earlier stages as long as they may be."""
+    """Layers of each stage: the fullest as small as can be, then earlier stages as long as they may be."""
     limit = least_fullest(costs, starts, stages)[LAYERS]
     cuts = [0]
     for left in range(stages - 1, 0, -1):
-        within = [
-            cut
-            for i, cut in enumerate(starts)
-            if cut > cuts[-1] and len(starts) - i >= left and costs[cuts[-1]][cut] <= limit
-        ]
-        cuts.append(max(within))
+        first, last = cuts[-1], len(starts) - left  # enough starts remain after the last one
+        cuts.append(max(cut for cut in starts[: last + 1] if cut > first and costs[first][cut] <= limit))
     cuts.append(LAYERS)
     return tuple(b - a for a, b in pairwise(cuts))
 
@@ -306,31 +288,38 @@ def layout_of(kind: Case, tp: int, pp: int) -> Layout:
 
 @dataclass(frozen=True)
 class Room:
-    """What one choice of settings leaves: the KV pool of every stage, its tokens, and the least headroom."""
+    """What one choice of settings leaves: tokens of the KV pool, the pools, and what stays outside the budget."""
 
-    pools: tuple[int, ...]
     tokens: int
+    pools: tuple[int, ...]
+    rows: tuple[int, ...]
     headroom: int
+    profiled: bool
 
     def holds(self, context: int, spare: int) -> bool:
-        """Whether ``context`` tokens fit with ``spare`` bytes of headroom."""
-        return self.tokens >= context and self.headroom >= spare
+        """Whether ``context`` tokens fit with ``spare`` bytes left; vLLM needs them in the pool as well."""
+        short = self.profiled and any(p - context * r < spare for p, r in zip(self.pools, self.rows, strict=True))
+        return self.tokens >= context and self.headroom >= spare and not short
+
+
+def total(terms: Sequence[Term]) -> int:
+    return sum(term.size for term in terms)
 
 
 def taken(need: StageNeed) -> int:
-    return need.weights + sum(t.size for t in (*need.resident, *need.outside, *need.activations))
+    return need.weights + total((*need.before, *need.resident, *need.outside, *need.activations))
 
 
 def static_pools(needs: Sequence[StageNeed], fraction: float, capacity: int) -> tuple[list[int], int]:
     """SGLang: a fraction of what is free before loading, and the least pool of any rank for all of them."""
-    before = sum(t.size for t in needs[0].outside if t.name in {"CUDA context", "communicators"})
-    static = int(fraction * (capacity - before))
-    pool = max(0, min(static - need.weights - sum(t.size for t in need.resident) for need in needs))
+    static = [int(fraction * (capacity - total(need.before))) for need in needs]
+    left = [share - need.weights - total(need.resident) for share, need in zip(static, needs, strict=True)]
+    pool = max(0, min(left))
     return [pool] * len(needs), pool // max(need.kv_per_token for need in needs)
 
 
 def own_pools(needs: Sequence[StageNeed], fraction: float, capacity: int) -> tuple[list[int], int]:
-    """VLLM and Transformers: each GPU fills its own share, and the fewest tokens count."""
+    """Each GPU of vLLM and Transformers fills its own share, and the fewest tokens count."""
     pools = [max(0, int(fraction * capacity) - taken(need)) for need in needs]
     return pools, min(pool // need.kv_per_token for pool, need in zip(pools, needs, strict=True))
 
@@ -342,11 +331,13 @@ def room_of(spec: Spec, layout: Layout, settings: Settings) -> Room:
     pools, tokens = divide(needs, settings.memory_fraction, capacity)
     page = 1 if framework == "transformers" else PAGE
     headroom = min(capacity - pool - taken(need) for pool, need in zip(pools, needs, strict=True))
-    return Room(tuple(pools), tokens - tokens % page, headroom)
+    rows = tuple(need.kv_per_token for need in needs)
+    return Room(tokens - tokens % page, tuple(pools), rows, headroom, profiled=framework == "vllm")
 
 
 def some_rung_holds(spec: Spec, layout: Layout, rungs: Sequence[Settings], context: int) -> bool:
-    return any(room_of(spec, layout, replace(rung, context=context)).holds(context, GIB // 2) for rung in rungs)
+    rooms = (room_of(spec, layout, replace(rung, context=context)) for rung in rungs)
+    return any(room.holds(context, TIGHT) for room in rooms)
 
 
 def most(held: Callable[[int], bool]) -> int:
@@ -379,13 +370,14 @@ def weighed(kind: Case, tp: int, pp: int) -> Weighed:
     rungs = ENGINES[kind.framework].ladder(spec, layout)
     for rung in rungs:
         room = room_of(spec, layout, replace(rung, context=kind.target))
-        if room.holds(kind.target, GIB // 2 if rung.comfort else 2 * GIB):
+        if room.holds(kind.target, TIGHT if rung.comfort else AT_EASE):
             return Weighed(ASKED, fits=not rung.comfort)
     if some_rung_holds(spec, layout, rungs, USEFUL):
         return Weighed(REDUCED, fits=False)
     if some_rung_holds(spec, layout, rungs, 1):
         return Weighed(TOO_LITTLE, fits=False, closeness=largest_context(kind, tp, pp))
-    return Weighed(NOTHING, fits=False, closeness=room_of(spec, layout, replace(rungs[-1], context=1024)).headroom)
+    least = room_of(spec, layout, replace(rungs[-1], context=1024))
+    return Weighed(NOTHING, fits=False, closeness=least.headroom)
 
 
 @cache
@@ -445,14 +437,16 @@ def expected_verdict(case: Case) -> Verdict:
     if below_floor(spec_of(case)):
         return Verdict.BELOW_FLOOR
     best = best_sizes(case)
-    found = weighed(case.kind, *best) if best else Weighed(NOTHING, fits=False)
+    if best is None:
+        return Verdict.REFUSED
+    found = weighed(case.kind, *best)
     if found.grade >= TOO_LITTLE:
         return Verdict.FLOOR_ONLY
     return Verdict.FITS if found.fits else Verdict.TIGHT
 
 
-def test_the_catalogue_has_every_kind_that_the_sweep_is_about() -> None:
-    assert len(catalog.load().gpus) == 17
+def test_the_sweep_is_over_17_kinds_and_plans_nothing_twice() -> None:
+    assert len(KINDS) == 17
     assert len({case.label for case in CASES}) == len(CASES)
 
 
@@ -489,7 +483,7 @@ def test_the_context_is_what_was_wanted_or_the_largest_that_is_held(case: Case) 
         kept = largest_context_with_mtp_kept(case.kind, *best)
         largest = kept if kept >= USEFUL else largest_context(case.kind, *best)
         assert context == min(case.target, largest // 1024 * 1024 or largest)
-    assert room_of(plan.spec, plan.layout, plan.settings).holds(context, GIB // 2)
+    assert room_of(plan.spec, plan.layout, plan.settings).holds(context, TIGHT)
 
 
 @every_case
@@ -545,9 +539,9 @@ def assert_minimax(plan: Plan, case: Case) -> None:
 
 def pinned_cases() -> Iterator[Case]:
     for framework, most_stages in (("sglang", LAYERS), ("vllm", len(INDEXED))):
-        for gpu in ("h100-sxm-80gb", "b200-sxm-180gb"):
-            for tp in (1, 2, 8, 16):
-                for pp in (2, 3, 4, 5, 7, 10, 13, 17, 20, 21, 26, 39, 55, 77, 78):
+        for gpu in (H100, B200):
+            for tp in (1, 2, 16):
+                for pp in (2, 3, 4, 5, 7, 10, 13, 17, 20, 21, 39, 77, 78):
                     if pp <= most_stages and tp * pp <= 1024:
                         yield Case(framework, gpu, tp * pp, tp=tp, pp=pp)
 
@@ -564,17 +558,17 @@ def sized_cases() -> Iterator[Case]:
     """Sizes that a user may write: every tensor size up to 65, and more stages than there are cuts."""
     for framework in ENGINES:
         for tp in range(1, 66):
-            yield Case(framework, "h100-sxm-80gb", 72, tp=tp, pp=1)
+            yield Case(framework, H100, 72, tp=tp, pp=1)
         for pp in (2, 20, 21, 22, 77, 78, 79):
-            yield Case(framework, "h200-sxm-141gb", 80, tp=1, pp=pp)
+            yield Case(framework, H200, 80, tp=1, pp=pp)
         for gpus in (1, 5, 8):
-            yield Case(framework, "h200-sxm-141gb", gpus, tp=1, pp=gpus)
+            yield Case(framework, H200, gpus, tp=1, pp=gpus)
     for version in ("0.5.13.post1", "0.5.14"):
-        yield Case("sglang", "h200-sxm-141gb", 8, version=version, tp=4, pp=2)
+        yield Case("sglang", H200, 8, version=version, tp=4, pp=2)
     for tp, per_host in ((32, 8), (64, 8), (64, 16)):
-        yield Case("sglang", "h200-sxm-141gb", 64, checkpoint="bf16", per_host=per_host, tp=tp, pp=1)
+        yield Case("sglang", H200, 64, checkpoint="bf16", per_host=per_host, tp=tp, pp=1)
     for tp, pp, per_host in ((8, 1, 7), (8, 2, 6), (4, 3, 3), (2, 4, 3), (2, 4, 5), (16, 1, 12), (8, 1, 5)):
-        yield Case("vllm", "h200-sxm-141gb", 16, per_host=per_host, tp=tp, pp=pp)
+        yield Case("vllm", H200, 16, per_host=per_host, tp=tp, pp=pp)
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.label) for case in sized_cases()])
@@ -638,34 +632,34 @@ def stage_weight(first: int, end: int, tp: int, checkpoint: str) -> int:
     return total + (vocabulary if first == 0 else 0) + (vocabulary + 2 * 6144 if end == LAYERS else 0)
 
 
-def kv_row(first: int, end: int, row: int) -> int:
-    return sum(row + (132 if layer in INDEXED else 0) for layer in range(first, end))
+def stage_cost(first: int, end: int, tp: int, checkpoint: str, row: int) -> int:
+    """Weights, BF16 copies of the absorbed projections, and the KV rows of 131,072 tokens."""
+    copies = (end - first) * (64 // tp) * 512 * (192 + 256) * 2
+    rows = sum(row + (132 if layer in INDEXED else 0) for layer in range(first, end))
+    return stage_weight(first, end, tp, checkpoint) + copies + 131_072 * rows
 
 
 @pytest.mark.parametrize("tp", [1, 2, 4, 8, 16])
 @pytest.mark.parametrize("checkpoint", ["fp8", "bf16"])
 @pytest.mark.parametrize(
-    ("framework", "gpu", "row"),
+    ("kind", "row"),
     [
-        pytest.param("sglang", "h100-sxm-80gb", 1152, id="sglang-bf16-rows"),
-        pytest.param("sglang", "b200-sxm-180gb", 576, id="sglang-plain-fp8-rows"),
-        pytest.param("sglang", "rtx-pro-6000-96gb", 656, id="sglang-scaled-fp8-rows"),
-        pytest.param("vllm", "h100-sxm-80gb", 656, id="vllm-scaled-fp8-rows"),
-        pytest.param("vllm", "h20-141gb", 1152, id="vllm-bf16-rows"),
+        pytest.param(Case("sglang", H100), 1152, id="sglang-bf16-rows"),
+        pytest.param(Case("sglang", B200), 576, id="sglang-plain-fp8-rows"),
+        pytest.param(Case("sglang", "rtx-pro-6000-96gb"), 656, id="sglang-scaled-fp8-rows"),
+        pytest.param(Case("vllm", H100), 656, id="vllm-scaled-fp8-rows"),
+        pytest.param(Case("vllm", "h20-141gb"), 1152, id="vllm-bf16-rows"),
     ],
 )
-def test_a_stage_costs_what_its_tensors_weigh(framework: str, gpu: str, row: int, checkpoint: str, tp: int) -> None:
-    costs = costs_of(Case(framework, gpu, checkpoint=checkpoint), tp)
+def test_a_stage_costs_what_its_tensors_weigh(kind: Case, row: int, checkpoint: str, tp: int) -> None:
+    costs = costs_of(replace(kind, checkpoint=checkpoint), tp)
     for first, end in ((0, 1), (0, 18), (2, 6), (18, 34), (34, 66), (62, 78), (77, 78), (0, 78)):
-        copies = (end - first) * (64 // tp) * 512 * (192 + 256) * 2
-        assert costs[first][end] == stage_weight(first, end, tp, checkpoint) + copies + 131_072 * kv_row(
-            first, end, row
-        )
+        assert costs[first][end] == stage_cost(first, end, tp, checkpoint, row)
 
 
 @pytest.mark.parametrize("checkpoint", ["fp8", "bf16"])
 @pytest.mark.parametrize("framework", ["sglang", "vllm"])
 def test_the_stages_of_a_plan_weigh_what_their_tensors_weigh(framework: str, checkpoint: str) -> None:
-    plan = plan_of(Case(framework, "h100-sxm-80gb", 40, checkpoint=checkpoint, tp=4, pp=10))
+    plan = plan_of(Case(framework, H100, 40, checkpoint=checkpoint, tp=4, pp=10))
     for stage in plan.memory.stages:
         assert stage.weights == stage_weight(stage.first_layer, stage.end_layer, 4, checkpoint)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
 from glmdeploy import resources
 from glmdeploy.flags import Flag, Framework, Image, Option, OptionTable, Release
@@ -102,6 +102,36 @@ class _Checkpoint(_Entry):
     frameworks: tuple[str, ...]
     facts: dict[str, _Fact]
     note: str = ""
+
+
+class _Model(_Entry):
+    name: str
+    parameters: PositiveInt
+    layers: PositiveInt
+    dense_layers: PositiveInt
+    hidden: PositiveInt
+    dense_intermediate: PositiveInt
+    heads: PositiveInt
+    q_lora: PositiveInt
+    kv_lora: PositiveInt
+    qk_nope: PositiveInt
+    qk_rope: PositiveInt
+    v_head: PositiveInt
+    vocab: PositiveInt
+    experts: PositiveInt
+    experts_per_token: PositiveInt
+    shared_experts: PositiveInt
+    expert_intermediate: PositiveInt
+    index_heads: PositiveInt
+    index_head: PositiveInt
+    index_topk: PositiveInt
+    index_freq: PositiveInt
+    index_offset: PositiveInt
+    mtp_layers: PositiveInt
+    max_context: PositiveInt
+    max_output: PositiveInt
+    license: str
+    revision: str
 
 
 class _Image(_Entry):
@@ -226,7 +256,8 @@ def _model(path: Path) -> Model:
     data = _read(path)
     checkpoints = tuple(_checkpoint(_check(_Checkpoint, item, path)) for item in data.pop("checkpoints"))
     facts = _check(dict[str, _Fact], data.pop("facts"), path)
-    return Model(id=path.stem, checkpoints=checkpoints, facts=_facts(facts), **data)
+    sizes = dict(_check(_Model, data, path))
+    return Model(id=path.stem, checkpoints=checkpoints, facts=_facts(facts), **sizes)
 
 
 def _checkpoint(entry: _Checkpoint) -> Checkpoint:

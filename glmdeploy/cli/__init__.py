@@ -7,15 +7,12 @@ talk to stderr. Each command is a module that is imported only when it runs.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from glmdeploy import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # command -> one line of help; the module of the same name holds it
 COMMANDS = {
@@ -61,14 +58,11 @@ def main() -> None:
     """
 
 
-def run(argv: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code; for tests and embedding."""
+def entry() -> None:
+    """What the console script runs: an output that cannot be written is a message, not a traceback."""
     try:
-        main.main(args=list(argv) if argv is not None else None, standalone_mode=True)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run())
+        main()
+    except OSError as error:
+        sys.stderr.write(f"error[GLM508]: cannot write the output: {error.strerror or error}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to be flushed at exit
+        sys.exit(1)

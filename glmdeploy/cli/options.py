@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from glmdeploy import pipeline
+from glmdeploy import catalog, pipeline
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
 from glmdeploy.profile import API_VERSION, MAX_GPUS, is_list, is_text
 from glmdeploy.source import Source, controls, from_options, scalar
@@ -142,7 +142,7 @@ class _Builder:
         cluster = self.data["cluster"]
         gpu = re.sub(r"[^a-z0-9-]", "", cluster["gpu"].replace(" ", "-"))
         framework = re.sub(r"[^a-z0-9-]", "", str(given["framework"]).lower())
-        checkpoint = re.sub(r"[^a-z0-9-]", "", str(given.get("checkpoint") or "fp8").lower().rpartition("/")[2])
+        checkpoint = re.sub(r"[^a-z0-9-]", "", _checkpoint_id(str(given.get("checkpoint") or "fp8")))
         return f"glm-5.2-{checkpoint}-{cluster['gpus']}x{gpu}-{framework}"[:63].strip("-.")
 
     def set(self, text: str) -> None:
@@ -174,6 +174,12 @@ class _Builder:
             return from_options(self.data, self.places)
         spans = {**self.base.spans, **{at: Span(text) for at, text in self.places.items()}}
         return Source(self.base.path, self.data, self.base.lines, spans)
+
+
+def _checkpoint_id(name: str) -> str:
+    """The catalogue's id for a checkpoint that was named by its repository."""
+    found = (c.id for c in catalog.load().model.checkpoints if c.repo.lower() == name.lower())
+    return next(found, name.lower())
 
 
 def _copy(value: Any) -> Any:

@@ -36,7 +36,7 @@ def command(profile: str | None, form: str, **given: Any) -> None:
       glmdeploy plan glm-5.2-fp8-8xb200-vllm --set serving.port=8080
     """
     try:
-        outcome = pipeline.judge(document(profile, given))
+        outcome = pipeline.judge(document(profile, given), for_targets=False)
     except ProfileError as error:
         if form == "json":
             sys.stdout.write(report.as_json(None, (), error.diagnostics))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glmdeploy import pipeline
-from glmdeploy.bundle import write_file
+from glmdeploy.bundle import refuse_clobber, write_file
 from glmdeploy.cli import talk
 from glmdeploy.cli.options import deployment, document
 from glmdeploy.diagnostics import ProfileError, WriteError
@@ -43,16 +43,24 @@ def command(profile: str | None, output: str | None, force: bool, save_profile: 
       glmdeploy render --framework vllm --gpus 8xB200 -o deploy/glm
       glmdeploy render profiles/prod.yaml -o - | less
     """
+    if save_profile == "-":
+        raise click.UsageError("--save-profile takes the name of a file")
+    folder = Path()
+    written: tuple[str, ...] = ()
     try:
         outcome = pipeline.judge(document(profile, given))
         bundle = pipeline.render(outcome)
+        folder = Path(output) if output else Path(_name(outcome))
+        if save_profile:
+            saved = pipeline.profile_text(outcome)
+            refuse_clobber(Path(save_profile), saved, force=force)
+            if output != "-":
+                bundle.refuse_clobber(folder, force=force)
+            write_file(Path(save_profile), saved)
         if output == "-":
             sys.stdout.write(bundle.text())
         else:
-            folder = Path(output) if output else Path(_name(outcome))
             written = bundle.write(folder, force=force)
-        if save_profile:
-            write_file(Path(save_profile), pipeline.profile_text(outcome), force=force)
     except ProfileError as error:
         talk.stop(error.diagnostics)
     except WriteError as error:

@@ -33,6 +33,7 @@ class Adapter:
 
     one_process = False
     default_context = verdict.DEFAULT_CONTEXT
+    context_steps: Sequence[int] = ()
     fraction_cap = verdict.SGLANG_FRACTION_CAP
 
     # --- legality -------------------------------------------------------------------------------
@@ -53,7 +54,9 @@ class Adapter:
         return (1,)
 
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
-        """Divisibility of heads and experts, and what the framework's version cannot do."""
+        """Hardware and checkpoint, divisibility of heads and experts, what the framework's version cannot do."""
+        if refusal := not_here(spec):
+            return refusal
         model, checkpoint = spec.model, spec.checkpoint
         if model.heads % layout.tp:
             legal = ", ".join(
@@ -70,9 +73,7 @@ class Adapter:
                 f"tensor parallel size is at most {checkpoint.max_tp}",
             )
         if layout.ep not in {1, layout.tp}:
-            return Refusal(
-                "GLM306", f"expert parallel size {layout.ep}: it is 1 or the tensor parallel size {layout.tp}"
-            )
+            return Refusal("GLM306", f"expert parallel size {layout.ep} is neither 1 nor the tensor parallel size")
         if layout.pp > model.layers:
             return Refusal("GLM305", f"{layout.pp} pipeline stages, and there are {model.layers} layers")
         return None
@@ -106,7 +107,7 @@ class Adapter:
         mtp = self.mtp(spec, layout)
         rungs = self._climb(spec, layout, mtp)
         if mtp.enabled and spec.request.mtp is None:
-            off = Mtp(enabled=False, draft_tokens=0, reason="off: its layer takes memory that the context needs")
+            off = Mtp(enabled=False, draft_tokens=0, reason="its layer takes memory that the context needs")
             last = self._climb(spec, layout, off)[-1]
             rungs.append(replace(last, comfort=(*last.comfort, "multi-token prediction off")))
         return rungs
@@ -115,10 +116,12 @@ class Adapter:
         request = spec.request
         chunk = request.prefill_chunk or self.default_chunk(spec)
         running = request.concurrency or self.default_running(spec, layout, mtp)
-        small = min(running, verdict.TIGHT_RUNNING)
+        small = request.concurrency or min(running, verdict.TIGHT_RUNNING)
         base = Settings(self.default_context, 0.0, chunk, running, self.kv(spec), mtp)
         rungs: list[Settings] = []
-        for size in [chunk] if request.prefill_chunk else [chunk, *(c for c in verdict.PREFILL_CHUNKS if c < chunk)]:
+        for size in (
+            [chunk] if request.prefill_chunk else [chunk, *(c for c in verdict.PREFILL_CHUNKS if small <= c < chunk)]
+        ):
             gave = (f"prefill chunk {size:,}",) if size < chunk else ()
             rung = replace(base, prefill_chunk=size, max_running=small if gave else running, comfort=gave)
             own = self.default_fraction(spec, layout, rung)
@@ -155,15 +158,14 @@ class Adapter:
 
         return cost
 
-    def static_budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings, before: int) -> MemoryBudget:
+    def static_budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
         """SGLang's division: a fraction of what is free before loading holds weights and KV cache.
 
         Every rank gets the least room of any rank (0.5.23 mem_cache/kv_cache_configurator.py:2990), and
-        the token count is the least of any stage. ``before`` are the bytes taken before loading.
+        the token count is the least of any stage.
         """
-        capacity = spec.cluster.gpu.memory_bytes
-        static = int(settings.memory_fraction * (capacity - before))
-        pool = max(0, min(static - n.weights - n.resident_bytes for n in needs))
+        capacity, fraction = spec.cluster.gpu.memory_bytes, settings.memory_fraction
+        pool = max(0, min(int(fraction * (capacity - n.before_bytes)) - n.weights - n.resident_bytes for n in needs))
         stages = tuple(_stage(n, capacity, pool) for n in needs)
         tokens = pool // max(n.kv_per_token for n in needs) // KV_PAGE * KV_PAGE
         return MemoryBudget(stages, tokens)
@@ -177,9 +179,9 @@ def _stage(need: StageNeed, capacity: int, kv_cache: int) -> StageBudget:
         weights=need.weights,
         kv_cache=kv_cache,
         activations=need.activation_bytes,
-        overhead=need.resident_bytes + need.outside_bytes,
+        overhead=need.before_bytes + need.resident_bytes + need.outside_bytes,
         kv_per_token=need.kv_per_token,
-        terms=(*need.resident, *need.outside, *need.activations),
+        terms=(*need.before, *need.resident, *need.outside, *need.activations),
     )
 
 
@@ -194,7 +196,30 @@ def utilised_budget(spec: Spec, needs: Sequence[StageNeed], settings: Settings) 
     rooms = [max(0, budget - n.weights - n.resident_bytes - n.outside_bytes - n.activation_bytes) for n in needs]
     stages = tuple(_stage(n, capacity, room) for n, room in zip(needs, rooms, strict=True))
     tokens = min(room // n.kv_per_token for n, room in zip(needs, rooms, strict=True)) // KV_PAGE * KV_PAGE
-    return MemoryBudget(stages, tokens)
+    return MemoryBudget(stages, tokens, errors_hit_pool=True)
+
+
+def not_here(spec: Spec) -> Refusal | None:
+    """Why this framework, checkpoint and GPU do not go together, whatever the sizes."""
+    checkpoint, gpu = spec.checkpoint, spec.cluster.gpu
+    if why := no_kernels(spec):
+        return Refusal("GLM309", why)
+    if checkpoint.compute and gpu.compute not in checkpoint.compute:
+        name = f"checkpoint `{checkpoint.id}` ({checkpoint.precision})"
+        return Refusal("GLM310", f"{name} does not run on {gpu.name} ({gpu.compute})")
+    if spec.framework.id not in checkpoint.frameworks:
+        name = f"checkpoint `{checkpoint.id}` ({checkpoint.precision})"
+        return Refusal("GLM311", f"{spec.framework.name} does not load {name}")
+    return None
+
+
+def no_kernels(spec: Spec) -> str:
+    """Why the framework does not run on this GPU at all, or an empty string."""
+    gpu = spec.cluster.gpu
+    status = spec.framework.kernels.get(gpu.compute, "no: not in the catalogue")
+    if not status.startswith("no"):
+        return ""
+    return f"{spec.framework.name} does not run GLM-5.2 on {gpu.name} ({gpu.compute}): {status.partition(': ')[2]}"
 
 
 def model_word(spec: Spec) -> str:
@@ -229,7 +254,7 @@ class Command:
 
 
 def environment(spec: Spec, own: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    """The framework's variables and then the user's, sorted; the user's win."""
+    """The framework's variables and then the user's, sorted; the user's win (GLM418 guards the plan's own)."""
     return tuple(sorted({**own, **dict(spec.env)}.items()))
 
 

@@ -23,11 +23,10 @@ from glmdeploy.frameworks.common import (
     secrets,
 )
 from glmdeploy.memory import (
-    COMMUNICATORS,
-    DEVICE_CONTEXT,
     INDEXER_LOGITS,
     absorbed_copies,
     activation_bytes,
+    before_loading,
     kv_per_token,
     rope_cache,
     weigher,
@@ -108,10 +107,6 @@ class KTransformers(Adapter):
         reserve = 512 + 1.5 * settings.prefill_chunk + layout.tp / 8 * 1024 + settings.max_running * 2
         return round((total - reserve) / total, 3)
 
-    def ladder(self, spec: Spec, layout: Layout) -> Sequence[Settings]:
-        """As for SGLang, with as many experts on the GPUs as the rest leaves room for."""
-        return [replace(rung, gpu_experts=0) for rung in super().ladder(spec, layout)]
-
     def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
         """Everything but routed experts, a buffer for one layer's experts, and the experts that fit."""
         model, checkpoint = spec.model, spec.checkpoint
@@ -119,12 +114,7 @@ class KTransformers(Adapter):
         per_expert = moe_layers * model.expert_bytes(checkpoint.experts, layout.tp)
         weights = weigher(model, checkpoint, layout.tp).stage(0, model.layers, mtp=False, shared_embedding=True)
         buffer = model.experts * model.expert_bytes(checkpoint.experts, 1)
-        outside = [
-            Term("CUDA context", DEVICE_CONTEXT, "SGLang logs on H100-80GB"),
-            Term("CUDA graphs", settings.max_running * 2 * MIB, "sglang memory_hook.py"),
-        ]
-        if layout.tp > 1:
-            outside.insert(1, Term("communicators", COMMUNICATORS, "SGLang log on 16 x H200"))
+        outside = (Term("CUDA graphs", settings.max_running * 2 * MIB, "sglang memory_hook.py, [est]"),)
         resident = (
             Term(
                 "prefill buffer, one layer's experts",
@@ -148,20 +138,18 @@ class KTransformers(Adapter):
         )
         rows = kv_per_token(model, settings.kv, 0, model.layers, mtp=False)
         bare = weights - model.experts * per_expert
-        need = StageNeed(0, model.layers, bare, resident, tuple(outside), activations, rows)
+        need = StageNeed(0, model.layers, bare, before_loading(layout.tp), resident, outside, activations, rows)
         return (replace(need, weights=bare + self.experts_that_fit(spec, need, settings, per_expert) * per_expert),)
 
     def experts_that_fit(self, spec: Spec, need: StageNeed, settings: Settings, per_expert: int) -> int:
         """Routed experts a layer that fill what the context leaves of the static fraction."""
-        before = sum(t.size for t in need.outside if t.name != "CUDA graphs")
-        static = int(settings.memory_fraction * (spec.cluster.gpu.memory_bytes - before))
+        static = int(settings.memory_fraction * (spec.cluster.gpu.memory_bytes - need.before_bytes))
         room = static - need.weights - need.resident_bytes - (settings.context + 64) * need.kv_per_token
         return max(0, min(spec.model.experts, room // per_expert))
 
     def budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
         """A fraction of what is free before loading, as SGLang."""
-        before = sum(t.size for t in needs[0].outside if t.name != "CUDA graphs")
-        return self.static_budget(spec, needs, settings, before)
+        return self.static_budget(spec, needs, settings)
 
 
 def gpu_experts(plan: Plan) -> int:

@@ -26,11 +26,10 @@ from glmdeploy.frameworks.common import (
     thinking_kwargs,
 )
 from glmdeploy.memory import (
-    COMMUNICATORS,
-    DEVICE_CONTEXT,
     INDEXER_LOGITS,
     absorbed_copies,
     activation_bytes,
+    before_loading,
     kv_per_token,
     rope_cache,
     weigher,
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
 _PP_FIXED = Version("0.5.14")  # the top-k hand-off between stages: sgl-project/sglang#28532, #28785
 _ELIDED = Version("0.5.18")  # `_should_elide_dsa_index_k` is in this wheel and not in 0.5.17
 _STEPS = {"low-latency": 5, "balanced": 1, "high-throughput": 1}  # cookbook cells: 5-1-6 and 1-1-2
+_NVFP4_BALANCED = 2  # 2-1-3
 _MTP_RUNNING = 48  # "enabling spec caps max-running-requests near 48 unless set": cookbook comments
 _MEMORY_HOOK = "sglang 0.5.23 arg_groups/memory_hook.py"
 _MLA_WIDTHS = "sglang 0.5.23 mem_cache/kv_cache_configurator.py calculate_mla_kv_cache_dim"
@@ -87,13 +87,19 @@ class SGLang(Adapter):
             return Mtp(enabled=False, draft_tokens=0, reason=reason, refused=True)
         if wanted is False:
             return Mtp(enabled=False, draft_tokens=0, reason="switched off by the profile")
+        if wanted is None and spec.request.strategy == "high-throughput":
+            return Mtp(enabled=False, draft_tokens=0, reason="the cookbook's high-throughput cells run without it")
         if wanted is None and spec.cluster.gpu.vendor == "amd" and spec.checkpoint.id != "mxfp4":
             return Mtp(
                 enabled=False,
                 draft_tokens=0,
                 reason="the cookbook's AMD cells run this checkpoint without it",
             )
-        steps = _STEPS[spec.request.strategy]
+        steps = (
+            _NVFP4_BALANCED
+            if (spec.checkpoint.id, spec.request.strategy) == ("nvfp4", "balanced")
+            else _STEPS[spec.request.strategy]
+        )
         return Mtp(
             enabled=True,
             draft_tokens=steps + 1,
@@ -156,10 +162,8 @@ class SGLang(Adapter):
                 "sglang 0.5.23 layers/attention/mqa_logits_utils.py: sliced to what is free",
             ),
         )
-        outside = (
-            *self.before(layout),
-            Term("CUDA graphs", self.graphs(layout, settings), f"{_MEMORY_HOOK} reserve_for_graph_mb"),
-        )
+        outside = (Term("CUDA graphs", self.graphs(layout, settings), f"{_MEMORY_HOOK} reserve_for_graph_mb, [est]"),)
+        before = before_loading(layout.world)
         found = []
         for first, end in layout.stages:
             mtp = settings.mtp.enabled and end == model.layers
@@ -178,21 +182,12 @@ class SGLang(Adapter):
             )
             size = weights.stage(first, end, mtp=mtp, shared_embedding=True)
             rows = kv_per_token(model, settings.kv, first, end, mtp=mtp)
-            found.append(StageNeed(first, end, size, resident, outside, activations, rows))
+            found.append(StageNeed(first, end, size, before, resident, outside, activations, rows))
         return tuple(found)
-
-    @staticmethod
-    def before(layout: Layout) -> tuple[Term, ...]:
-        """What is taken before the weights load."""
-        context = Term("CUDA context", DEVICE_CONTEXT, "SGLang logs on H100-80GB")
-        if layout.world == 1:
-            return (context,)
-        return (context, Term("communicators", COMMUNICATORS, "SGLang log on 16 x H200"))
 
     def budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
         """A fraction of what is free before loading."""
-        before = sum(t.size for t in needs[0].outside if t.name != "CUDA graphs")
-        return self.static_budget(spec, needs, settings, before)
+        return self.static_budget(spec, needs, settings)
 
 
 def launch(plan: Plan) -> tuple[Process, ...]:
@@ -216,6 +211,7 @@ def _process(plan: Plan, place: Placement) -> Process:
         secrets=secrets(spec, "GLMDEPLOY_API_KEY"),
         port=spec.port + place.slot,
         health=health,
+        meeting_port=LEADER_PORT if layout.nodes > 1 else 0,
     )
 
 

@@ -15,7 +15,7 @@ from glmdeploy.frameworks.common import (
     role,
     secrets,
 )
-from glmdeploy.memory import DEVICE_CONTEXT, kv_per_token, weigher
+from glmdeploy.memory import before_loading, kv_per_token, weigher
 from glmdeploy.plan import Health, KVFormat, MemoryBudget, Mtp, Process, Refusal, StageBudget, StageNeed, Term
 
 if TYPE_CHECKING:
@@ -108,14 +108,14 @@ class Transformers(Adapter):
             Term("expanded keys and values", expanded, _EXPANDED),
             Term(f"indexer scores of a {PROMPT:,}-token prompt", scores, _SCORES),
         )
-        outside = (Term("CUDA context", DEVICE_CONTEXT, "SGLang logs on H100-80GB"),)
         return tuple(
             StageNeed(
                 first,
                 end,
                 weights.stage(first, end, mtp=False, shared_embedding=True),
+                before_loading(1),
                 (),
-                outside,
+                (),
                 activations,
                 kv_per_token(model, settings.kv, first, end, mtp=False),
             )
@@ -128,7 +128,7 @@ class Transformers(Adapter):
         limit = int(settings.memory_fraction * capacity)
         stages, tokens = [], []
         for need in needs:
-            overhead = need.resident_bytes + need.outside_bytes
+            overhead = need.before_bytes
             room = max(0, limit - need.weights - overhead - need.activation_bytes)
             stages.append(
                 StageBudget(
@@ -140,7 +140,7 @@ class Transformers(Adapter):
                     need.activation_bytes,
                     overhead,
                     need.kv_per_token,
-                    (*need.outside, *need.activations),
+                    (*need.before, *need.activations),
                 )
             )
             tokens.append(room // need.kv_per_token)
@@ -170,7 +170,8 @@ def _process(plan: Plan, place: Placement) -> Process:
         rank=place.rank,
         placement=place,
         argv=_argv(plan),
-        env=environment(spec, offline(spec)),
+        # /v1/models answers 500 when the hub cache folder does not exist (5.23.0); /tmp always does
+        env=environment(spec, offline(spec) | ({} if spec.weights.hub else {"HF_HUB_CACHE": "/tmp"})),  # noqa: S108
         secrets=secrets(spec, ""),
         port=spec.port,
         health=Health(path="/health", timeout=10),

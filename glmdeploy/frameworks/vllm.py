@@ -14,6 +14,7 @@ from glmdeploy.frameworks.common import (
     FP8_DS_MLA_ROW,
     FP8_ROW,
     INDEX_ROW,
+    KV_PAGE,
     NVFP4_ROW,
     PORT,
     RANK,
@@ -28,12 +29,12 @@ from glmdeploy.frameworks.common import (
     utilised_budget,
 )
 from glmdeploy.memory import (
-    COMMUNICATORS,
     GRAPHS_DEFAULT,
     GRAPHS_SMALL,
     INDEXER_LOGITS,
     absorbed_copies,
     activation_bytes,
+    communicators,
     kv_per_token,
     logits_bytes,
     rope_cache,
@@ -58,6 +59,7 @@ _MTP_PIPELINE = Version("0.30.0")  # draft pipeline size fixed at 1 from here on
 _NVFP4_KV = Version("0.33.0")
 _SMALL_WORKSPACE = Version("0.33.0")  # attention_config.sparse_mla_prefill_workspace_factor
 _ALLOCATOR = 80 * MIB  # caching allocator rounding, simulated at TP8 FP8: fused_qkv_a sits in 16 MiB blocks
+_PADDED = "vllm 0.33.0 reserves the same in its workspace: batched x 64 x 1088 x 2 bytes"
 _LAYOUTS = "vllm 0.33.0 model_executor/layers/attention/mla_attention.py get_kv_cache_spec"
 
 
@@ -65,6 +67,7 @@ class VLLM(Adapter):
     """vLLM's legality and memory."""
 
     fraction_cap = verdict.VLLM_FRACTION_CAP
+    context_steps: Sequence[int] = (256 * 1024,)  # above it, 0.33 and later take a smaller workspace factor
 
     def starts(self, spec: Spec) -> frozenset[int]:
         """Layers with an indexer of their own: vLLM hands no top-k to the next stage, and does not check."""
@@ -102,9 +105,8 @@ class VLLM(Adapter):
         return Mtp(enabled=True, draft_tokens=MTP_TOKENS, reason=reason, steps=MTP_TOKENS, doubtful=layout.pp > 1)
 
     def default_chunk(self, spec: Spec) -> int:
-        """`--max-num-batched-tokens` of a server."""
-        del spec
-        return BATCHED_TOKENS
+        """`--max-num-batched-tokens` of a server; it is never below `--max-num-seqs`."""
+        return max(BATCHED_TOKENS, -(-(spec.request.concurrency or 0) // KV_PAGE) * KV_PAGE)
 
     def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
         """`--max-num-seqs` of a server."""
@@ -121,9 +123,9 @@ class VLLM(Adapter):
         model, chunk = spec.model, settings.prefill_chunk
         weights = weigher(model, spec.checkpoint, layout.tp)
         graphs = GRAPHS_SMALL if settings.max_running <= verdict.TIGHT_RUNNING else GRAPHS_DEFAULT
-        outside: tuple[Term, ...] = (Term("CUDA graphs", graphs, "vLLM's own `1~3 GiB`; profiled from 0.21 on"),)
+        outside: tuple[Term, ...] = (Term("CUDA graphs", graphs, "vLLM's own `1~3 GiB`; profiled from 0.21 on, [est]"),)
         if layout.world > 1:
-            outside = (Term("communicators", COMMUNICATORS, "SGLang log on 16 x H200"), *outside)
+            outside = (communicators(layout.world), *outside)
         found = []
         for first, end in layout.stages:
             last = end == model.layers
@@ -136,6 +138,8 @@ class VLLM(Adapter):
                     "VLLM_SPARSE_INDEXER_MAX_LOGITS_MB, reserved in the profile run",
                 ),
             ]
+            if spec.cluster.gpu.compute == "sm90" and spec.version < _SMALL_WORKSPACE:
+                activations.append(Term("attention padded to 64 heads", padded_attention(spec, chunk), _PADDED))
             if last:
                 activations.append(
                     Term(
@@ -147,7 +151,7 @@ class VLLM(Adapter):
             size = weights.stage(first, end, mtp=mtp, shared_embedding=layout.pp == 1)
             rows = kv_per_token(model, settings.kv, first, end, mtp=mtp)
             resident = self.resident(spec, layout, settings, end - first + mtp)
-            found.append(StageNeed(first, end, size, resident, outside, tuple(activations), rows))
+            found.append(StageNeed(first, end, size, (), resident, outside, tuple(activations), rows))
         return tuple(found)
 
     def resident(self, spec: Spec, layout: Layout, settings: Settings, layers: int) -> tuple[Term, ...]:
@@ -198,6 +202,14 @@ class VLLM(Adapter):
         return utilised_budget(spec, needs, settings)
 
 
+def padded_attention(spec: Spec, chunk: int) -> int:
+    """Query and output of FlashMLA's sparse prefill, which pads the heads to 64 on every rank.
+
+    From 0.33 on they are part of the workspace; before, of the activations.
+    """
+    return chunk * 64 * (spec.model.latent + spec.model.kv_lora) * 2
+
+
 def kv_refusal(spec: Spec) -> str:
     """Why the KV cache type that was asked for cannot be, or an empty string."""
     if spec.request.kv_cache_dtype == "nvfp4":
@@ -235,6 +247,7 @@ def _process(plan: Plan, place: Placement) -> Process:
         secrets=secrets(spec, "VLLM_API_KEY"),
         port=spec.port,
         health=Health(path="/health", timeout=5) if place.rank == 0 else Health(leader_port=MASTER_PORT),
+        meeting_port=MASTER_PORT if layout.nodes > 1 else 0,
     )
 
 

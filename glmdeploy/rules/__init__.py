@@ -63,6 +63,7 @@ RULES: dict[str, Check] = {
     "GLM402": framework.thinking_default,
     "GLM403": framework.cpu_layout_assumed,
     "GLM404": framework.revision_not_taken,
+    "GLM405": framework.one_at_a_time,
     "GLM410": arguments.unknown_option,
     "GLM411": arguments.other_version,
     "GLM412": arguments.bad_value,
@@ -70,12 +71,15 @@ RULES: dict[str, Check] = {
     "GLM415": arguments.abbreviated,
     "GLM416": arguments.foreign_option,
     "GLM417": arguments.deprecated_option,
+    "GLM418": policy.owned_variable,
     "GLM501": target.image_required,
     "GLM502": target.unauthenticated,
     "GLM503": target.image_to_build,
     "GLM504": target.local_weights,
     "GLM506": target.claim_outside_kubernetes,
     "GLM507": target.key_in_process_list,
+    "GLM509": target.ports_collide,
+    "GLM510": target.fabric_not_exposed,
     "GLM601": policy.secret_in_profile,
 }
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from glmdeploy import catalog
+from glmdeploy import catalog, verdict
 from glmdeploy.frameworks import ENGINES
 from glmdeploy.plan import Verdict
 from glmdeploy.planner import make_plan
 from glmdeploy.spec import Weights
+from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from glmdeploy.models import Checkpoint
     from glmdeploy.spec import Spec
 
+_MEMORY_STEP = 256 * GIB  # RAM is bought in such steps
 _SMALL_CARD_GB = 48  # at most this: a card for KTransformers rather than for a GPU-only framework
 _OK = (Verdict.FITS, Verdict.TIGHT)
 
@@ -85,14 +87,18 @@ def usable(spec: Spec) -> bool:
 def _more(spec: Spec) -> Iterator[Spec]:
     """More GPUs of the same kind: one by one at first, then in whole hosts."""
     have, per_node = spec.cluster.gpus, spec.cluster.gpus_per_node
-    whole = range((have // per_node + 1) * per_node, 129, per_node)
-    for gpus in sorted({*range(have + 1, have + 13), *whole}):
+    for gpus in sorted({*range(have + 1, have + 9), *_hosts_above(have, per_node)}):
         yield _with(spec, gpus)
 
 
+def _hosts_above(have: int, per_node: int) -> list[int]:
+    """The next four numbers of GPUs that are whole hosts."""
+    first = (have // per_node + 1) * per_node
+    return [first + per_node * n for n in range(4)]
+
+
 def _whole_hosts(spec: Spec) -> Iterator[Spec]:
-    have, per_node = spec.cluster.gpus, spec.cluster.gpus_per_node
-    for gpus in range((have // per_node + 1) * per_node, 129, per_node):
+    for gpus in _hosts_above(spec.cluster.gpus, spec.cluster.gpus_per_node):
         yield _with(spec, gpus)
 
 
@@ -118,18 +124,33 @@ def _others(spec: Spec, verdicts: tuple[Verdict, ...]) -> list[str]:
 
 def _first(candidates: Iterable[Spec], verdicts: tuple[Verdict, ...]) -> list[str]:
     for candidate in candidates:
-        if usable(candidate):
+        if usable(candidate) and not verdict.below_floor(candidate):
             plan = make_plan(candidate, ENGINES[candidate.framework.id])
-            if plan.launchable and plan.verdict in verdicts:
+            whole = plan.layout.world == candidate.cluster.gpus
+            if whole and plan.launchable and plan.verdict in verdicts:
                 return [f"{candidate.cluster.label} with `{candidate.checkpoint.id}` ({plan.layout.label})"]
     return []
 
 
 def _small_cards(spec: Spec) -> list[str]:
+    """KTransformers on the same cards, where a host with enough RAM for the checkpoint would hold it."""
     gpu = spec.cluster.gpu
     if spec.framework.id == "ktransformers" or gpu.memory_gb > _SMALL_CARD_GB or gpu.vendor != "nvidia":
         return []
-    return [f"`--framework ktransformers` with {gpu.short} and 768 GiB of RAM or more (kernels not confirmed)"]
+    framework = catalog.load().frameworks["ktransformers"]
+    if framework.id not in spec.checkpoint.frameworks:
+        return []
+    memory = -(-spec.checkpoint.total_bytes // _MEMORY_STEP) * _MEMORY_STEP
+    gpus = min(spec.cluster.gpus, spec.cluster.gpus_per_node)
+    cluster = replace(spec.cluster, gpus=gpus, host_memory=memory)
+    there = replace(
+        spec, framework=framework, version=framework.default, cluster=cluster, weights=Weights(path="/models")
+    )
+    plan = make_plan(there, ENGINES[framework.id])
+    if not plan.launchable or plan.verdict not in _OK:
+        return []
+    caveat = "" if framework.kernels[gpu.compute] == "yes" else " (kernels not confirmed)"
+    return [f"`--framework ktransformers --gpus {gpus}x{gpu.short} --host-memory {memory // GIB}GiB`{caveat}"]
 
 
 def _join(items: list[str]) -> str:

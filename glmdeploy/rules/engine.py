@@ -403,9 +403,9 @@ def speculative_pipeline(plan: Plan, processes: tuple[Process, ...]) -> Iterator
 
 
 def replicas(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """Replicas of one SGLang server do not span ranks, nor go with attention data parallelism
+    """Replicas that span ranks, or go with attention data parallelism
 
-    `--dp-size` above 1 without `--enable-dp-attention` means replicas.
+    SGLang refuses both. `--dp-size` above 1 without `--enable-dp-attention` means replicas.
     """
     yield from _said(plan, processes, "GLM327")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Diagnostic, Level
+from glmdeploy.frameworks.common import no_kernels as why_no_kernels
 from glmdeploy.frameworks.ktransformers import REFERENCE_POOLS, REFERENCE_THREADS
 from glmdeploy.frameworks.vllm import kv_refusal
 from glmdeploy.rules import advice
@@ -27,16 +28,10 @@ def no_kernels(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     only. Older and consumer cards can run the model with KTransformers.
     """
     spec = plan.spec
-    status = spec.framework.kernels.get(spec.cluster.gpu.compute, "no: not in the catalogue")
-    if status.startswith("no"):
+    if why := why_no_kernels(spec):
         hint = advice.nearest(spec)
-        yield Diagnostic(
-            "GLM309",
-            f"{spec.framework.name} does not run GLM-5.2 on {spec.cluster.gpu.name} ({spec.cluster.gpu.compute}): {status.partition(': ')[2]}",
-            at=_GPU,
-            notes=(f"source: {spec.framework.facts['kernels'].source}",),
-            hint=f"use {hint}" if hint else "",
-        )
+        source = spec.framework.facts["kernels"].source
+        yield Diagnostic("GLM309", why, at=_GPU, notes=(f"source: {source}",), hint=f"use {hint}" if hint else "")
 
 
 def checkpoint_hardware(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
@@ -235,4 +230,16 @@ def revision_not_taken(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnosti
             f"{spec.framework.name} has no option for a revision",
             at=("model", "source", "revision"),
             hint="download it, and give the folder as `path`",
+        )
+
+
+def one_at_a_time(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Transformers answers one request at a time
+
+    `transformers serve` has no batching that works for this architecture, so a concurrency has no effect.
+    """
+    if plan.spec.framework.id == "transformers" and (plan.spec.request.concurrency or 1) > 1:
+        message = "`transformers serve` answers one request at a time: the concurrency has no effect"
+        yield Diagnostic(
+            "GLM405", message, Level.WARNING, at=("serving", "concurrency"), hint="use SGLang or vLLM for many clients"
         )

@@ -29,12 +29,17 @@ def below_floor(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """
     why = verdict.below_floor(plan.spec)
     if why:
-        hint = advice.nearest(plan.spec)
+        in_ram = plan.spec.framework.weights_in == "host"
+        hint = (
+            advice.nearest(plan.spec)
+            if not in_ram
+            else f"a host with {gib(plan.spec.checkpoint.total_bytes)} of RAM or more"
+        )
         yield Diagnostic(
             "GLM201",
             f"below the published floor: {why}",
-            at=("cluster", "host_memory") if "RAM" in why else _GPUS,
-            notes=verdict.floor_notes(plan.spec),
+            at=("cluster", "host_memory") if in_ram else _GPUS,
+            notes=() if in_ram else verdict.floor_notes(plan.spec),
             hint=f"use {hint}" if hint else "",
         )
 
@@ -45,7 +50,7 @@ def floor_only(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     No layout leaves room for one request of 32,768 tokens, the smallest useful context. `--accept floor-only` (or
     `accept: [floor-only]`) renders the least bad layout with a warning, unless not even one token fits.
     """
-    if plan.verdict is not Verdict.FLOOR_ONLY or plan.refusal or (plan.possible and plan.spec.accept_floor_only):
+    if plan.verdict is not Verdict.FLOOR_ONLY or (plan.possible and plan.spec.accept_floor_only):
         return
     largest = plan.memory.max_context
     held = (
@@ -71,7 +76,7 @@ def context_not_held(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]
     Only `context: auto` is reduced.
     """
     asked = plan.spec.request.context
-    if asked is None or plan.meets_context or plan.verdict not in {Verdict.TIGHT, Verdict.FITS} or plan.refusal:
+    if asked is None or plan.meets_context or plan.verdict not in {Verdict.TIGHT, Verdict.FITS}:
         return
     hint = advice.same_hardware(plan.spec)
     yield Diagnostic(

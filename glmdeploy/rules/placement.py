@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Diagnostic, Level
 from glmdeploy.plan import place_layout
+from glmdeploy.rules import advice
 from glmdeploy.units import plural
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def _insisted(plan: Plan, code: str, at: KeyPath) -> Iterator[Diagnostic]:
         given = [
             f"{name} {size}" for name, size in (("tp", request.tp), ("pp", request.pp), ("ep", request.ep)) if size
         ]
-        hint = f"leave out {', '.join(given)}: the planner chooses" if given else ""
+        nearest = "" if given else advice.nearest(plan.spec)
+        hint = f"leave out {', '.join(given)}: the planner chooses" if given else f"use {nearest}" if nearest else ""
         yield Diagnostic(code, plan.refusal.reason, at=at, hint=hint)
 
 

@@ -18,7 +18,12 @@ _NOT_SECRET = re.compile(r"(TOKENIZER|TOKENIZERS|_TOKENS$|MAX_TOKEN)", re.IGNORE
 _SECRET_VALUE = re.compile(
     r"\b(hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})\b"
 )
-_SECRET_OPTIONS = ("--api-key", "--admin-api-key", "--ssl-keyfile-password")
+# Any spelling that argparse could take for an option with a secret: --api-k, --hf-token, --admin-api-key ...
+_SECRET_OPTION = re.compile(r"--(api-k|admin-a)|--.*(token|secret|passw|api-?key|credential)", re.IGNORECASE)
+_NO_SECRET_OPTION = re.compile(r"--.*token(s|izer|-)", re.IGNORECASE)
+_OWNED = re.compile(
+    r"(SGLANG|VLLM)_PP_LAYER_PARTITION|(CUDA|HIP|ROCR|GPU)_VISIBLE_DEVICES|GLMDEPLOY_API_KEY|VLLM_API_KEY"
+)
 
 
 def secret_in_profile(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
@@ -34,8 +39,9 @@ def secret_in_profile(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic
             yield _found(f"environment variable `{name}` looks like a secret", ("env", name))
     for index, word in enumerate(spec.extra_args):
         option = word.partition("=")[0]
-        if option in _SECRET_OPTIONS or _SECRET_VALUE.search(word):
-            shown = f"`{option}`" if option in _SECRET_OPTIONS else "a word of `extra_args`"
+        named = _SECRET_OPTION.match(option) and not _NO_SECRET_OPTION.match(option)
+        if named or _SECRET_VALUE.search(word):
+            shown = f"`{option}`" if named else "a word of `extra_args`"
             yield _found(f"{shown} carries a secret", ("extra_args", index))
 
 
@@ -43,3 +49,16 @@ def _found(message: str, at: KeyPath) -> Diagnostic:
     return Diagnostic(
         "GLM601", message, at=at, hint="name an existing secret under `secrets`: `api_key` or `hub_token`"
     )
+
+
+def owned_variable(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The plan owns this environment variable
+
+    Another value would contradict the layout: a vLLM stage that starts on the wrong layer, for instance, reads a stale
+    buffer without any error. Set the layout in the profile, or the GPU ids when you start the script.
+    """
+    for name, _value in plan.spec.env:
+        if _OWNED.fullmatch(name):
+            yield Diagnostic(
+                "GLM418", f"environment variable `{name}` is the plan's own", at=("env", name), hint="leave it out"
+            )

@@ -92,5 +92,5 @@ It was not written by glmdeploy, or was edited since. `.glmdeploy.json` in a bun
 checksums. Other files are never touched. Move the file away, edit the profile instead, or pass `--force`. Exit code 3.""",
     "GLM508": """The output cannot be written
 
-The message gives the system's reason. Nothing of the new bundle is left behind.""",
+The message gives the system's reason. All files are staged first, and each is replaced whole.""",
 }

@@ -20,19 +20,24 @@ def _in_containers(spec: Spec) -> list[str]:
     return [t for t in spec.targets if t in _CONTAINERS]
 
 
+def _undocumented(spec: Spec) -> bool:
+    return spec.framework.image(spec.version, spec.cluster.gpu.compute) is None
+
+
 def image_required(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """No container image is documented for this framework
 
-    Nobody publishes an image of KTransformers or `transformers serve` that is known to serve GLM-5.2. The bundle
-    carries a Dockerfile that pins the wheels; build it, push it, and give its name as `framework.image`. The script
-    target needs no image.
+    Nobody publishes an image of KTransformers or `transformers serve` that is known to serve GLM-5.2, nor a ROCm image
+    of every version. For NVIDIA GPUs the bundle carries a Dockerfile that pins the wheels; build it, push it, and give
+    its name as `framework.image`. The script target needs no image.
     """
     spec = plan.spec
     targets = _in_containers(spec)
-    if spec.framework.image_required and not spec.image and targets:
+    no_base = spec.framework.image_required or spec.cluster.gpu.vendor != "nvidia"
+    if no_base and not spec.image and targets and _undocumented(spec):
         yield Diagnostic(
             "GLM501",
-            f"no image of {spec.framework.name} is documented for GLM-5.2, and {' and '.join(targets)} need one",
+            f"no image of {spec.framework.name} {spec.version} is documented for {spec.cluster.gpu.compute}, and {' and '.join(targets)} need one",
             at=_IMAGE,
             hint="set `framework.image` to where you push the image of the bundle's Dockerfile, or render `--target script`",
         )
@@ -74,10 +79,9 @@ def image_to_build(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     does), or push it and give its name as `framework.image`.
     """
     spec = plan.spec
-    if spec.framework.image_required or spec.image or not _in_containers(spec):
+    if spec.framework.image_required or spec.image or not _in_containers(spec) or plan.refusal:
         return
-    runs = not spec.framework.kernels.get(spec.cluster.gpu.compute, "no").startswith("no")
-    if runs and spec.framework.image(spec.version, spec.cluster.gpu.compute) is None:
+    if spec.cluster.gpu.vendor == "nvidia" and _undocumented(spec):
         known = sorted({str(v) for v in spec.framework.tested if spec.framework.image(v, spec.cluster.gpu.compute)})
         yield Diagnostic(
             "GLM503",
@@ -130,3 +134,40 @@ def key_in_process_list(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnost
             Level.NOTE,
             at=("secrets", "api_key"),
         )
+
+
+def ports_collide(_: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The HTTP port is also the port where the ranks meet
+
+    Ranks of one host serve on the port of the profile and the next ones; the leader also listens where the others join
+    it (20000 for SGLang, 29501 for vLLM).
+    """
+    taken = {p.meeting_port for p in processes if p.meeting_port}
+    ports = {p.port for p in processes} & taken
+    if ports:
+        yield Diagnostic(
+            "GLM509",
+            f"port {min(ports)} is where the ranks meet",
+            at=("serving", "port"),
+            hint="choose a port further away",
+        )
+
+
+def fabric_not_exposed(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Containers on several hosts get no RDMA devices
+
+    Compose files and pods name no InfiniBand or RoCE device and no ComputeDomain yet, so NCCL talks TCP between
+    hosts unless the cluster's own network attaches them. Ranks on one host talk through the network as well when they
+    are separate pods. Tensor-parallel groups that span hosts suffer most.
+    """
+    targets = _in_containers(plan.spec)
+    if not plan.launchable or plan.hosts == 1 or not targets or plan.spec.cluster.fabric == "tcp":
+        return
+    what = "a ComputeDomain (IMEX)" if plan.spec.cluster.gpu.rack_scale else f"{plan.spec.cluster.fabric} devices"
+    yield Diagnostic(
+        "GLM510",
+        f"{' and '.join(targets)} across {plan.hosts} hosts get no {what}: without them NCCL falls back to TCP",
+        Level.WARNING,
+        at=("cluster", "fabric"),
+        hint="add your cluster's devices to the rendered files, or set `fabric: tcp` to plan without them",
+    )

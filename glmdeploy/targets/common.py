@@ -44,8 +44,8 @@ def built_image(spec: Spec) -> str:
 
 
 def needs_dockerfile(spec: Spec) -> bool:
-    """Whether no documented image carries this framework version for this GPU."""
-    return spec.framework.image(spec.version, spec.cluster.gpu.compute) is None
+    """Whether no documented image carries this framework version for this GPU, and we know one to build on."""
+    return spec.cluster.gpu.vendor == "nvidia" and spec.framework.image(spec.version, spec.cluster.gpu.compute) is None
 
 
 def driver(spec: Spec) -> int:

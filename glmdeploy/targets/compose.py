@@ -53,19 +53,19 @@ def _file(plan: Plan, ranks: tuple[Process, ...], host: int, root: str) -> str:
         project=object_name(spec) + (f"-host-{host}" if several else ""),
         host=host,
         several=several,
-        services=[_service(plan, process, several=several) for process in ranks],
-        image=image(spec),
+        services=[_service(process, several=several) for process in ranks],
+        image=_escape(image(spec)),
         build=root if needs_dockerfile(spec) and not spec.image else "",
         vendor=spec.cluster.gpu.vendor,
         shared_memory=f"{SHARED_MEMORY // GIB}gb",
-        volume=f"{spec.weights.path}:{spec.weights.path}:ro" if spec.weights.path else f"hub:{HUB_CACHE}",
-        hub=not spec.weights.path,
+        path=_escape(spec.weights.path),
+        cache=HUB_CACHE,
         start_period=f"{plan.startup_seconds}s",
         leader_variable=LEADER_VARIABLE,
     )
 
 
-def _service(plan: Plan, process: Process, *, several: bool) -> dict[str, object]:
+def _service(process: Process, *, several: bool) -> dict[str, object]:
     words = process.words(leader="\0leader", api_key="\0key")
     return {
         "name": process.role if process.role != "worker" else f"worker-{process.rank}",
@@ -78,7 +78,6 @@ def _service(plan: Plan, process: Process, *, several: bool) -> dict[str, object
         "port": 0 if several else process.port,
         "health": [_escape(w) for w in health_command(process, port=process.port, leader="'\0leader'")],
         "timeout": f"{process.health.timeout + 5}s",
-        "startup": plan.startup_seconds,
     }
 
 

@@ -79,8 +79,9 @@ def _container(plan: Plan, process: Process, *, rank: str | None, port: str) -> 
     )
     words = [_escape(w) for w in words]
     probe = health_command(process, port=int(port), leader="__import__('os').environ['LWS_LEADER_ADDRESS']")
-    # the weights, and shared memory and buffers beside them
-    memory = -(-process.host_memory // GIB) + 64 if process.host_memory else 0
+    # the weights, with shared memory and buffers beside them where the host has it
+    wanted = process.host_memory + 64 * GIB if process.host_memory else 0
+    memory = min(wanted, plan.spec.cluster.host_memory or wanted) // GIB
     return {
         "image": image(plan.spec),
         "command": words[0],
@@ -90,7 +91,8 @@ def _container(plan: Plan, process: Process, *, rank: str | None, port: str) -> 
         "port": int(port),
         "http": process.health.path,
         "exec": [_escape(w) for w in probe],
-        "timeout": process.health.timeout,
+        # a command's own start counts against its time
+        "timeout": process.health.timeout + (0 if process.health.path else 5),
         "period": PROBE_PERIOD,
         "failures": start_failures(plan),
         "gpu_resource": _GPU_RESOURCES[plan.spec.cluster.gpu.vendor],

@@ -9,6 +9,7 @@ usage: leader.sh [--print] [--help]
 
   Runs on host 0, GPUs 0,1,2,3,4,5,6,7, port 30000.
   --print    print the command, quoted for a shell, and exit before any check
+             (its environment goes to stderr)
   --help     print this and exit
 
 Environment:
@@ -86,6 +87,7 @@ environment=(
 )
 
 if [[ "${print_only}" == 1 ]]; then
+  printf 'with %s\n' "${environment[@]}" >&2
   printf '%q ' "${command[@]}" | sed 's/ $//'
   printf '\n'
   exit 0

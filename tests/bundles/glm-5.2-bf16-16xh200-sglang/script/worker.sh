@@ -10,6 +10,7 @@ usage: worker.sh --rank N [--print] [--help]
   --rank N   which worker to start:
              1 on host 1, GPUs 0,1,2,3,4,5,6,7, port 30000
   --print    print the command, quoted for a shell, and exit before any check
+             (its environment goes to stderr)
   --help     print this and exit
 
 Environment:
@@ -93,6 +94,7 @@ environment=(
 )
 
 if [[ "${print_only}" == 1 ]]; then
+  printf 'with %s\n' "${environment[@]}" >&2
   printf '%q ' "${command[@]}" | sed 's/ $//'
   printf '\n'
   exit 0

@@ -9,6 +9,7 @@ usage: serve.sh [--print] [--help]
 
   Runs on host 0, GPUs 0,1,2,3,4,5,6,7, port 30000.
   --print    print the command, quoted for a shell, and exit before any check
+             (its environment goes to stderr)
   --help     print this and exit
 
 Environment:
@@ -80,6 +81,7 @@ environment=(
 )
 
 if [[ "${print_only}" == 1 ]]; then
+  printf 'with %s\n' "${environment[@]}" >&2
   printf '%q ' "${command[@]}" | sed 's/ $//'
   printf '\n'
   exit 0
@@ -133,8 +135,9 @@ missing_shard() {
 
 # A complete snapshot in the hub cache is used as it is; else there must be room to download one.
 check_weights() {
-  local cache=${HF_HUB_CACHE:-${HF_HOME:-${HOME}/.cache/huggingface}/hub} snapshot missing free
-  for snapshot in "${cache}"/models--zai-org--GLM-5.2/snapshots/*/; do
+  local cache=${HF_HUB_CACHE:-${HF_HOME:-${HOME}/.cache/huggingface}/hub} here snapshot missing free there
+  here=${cache}/models--zai-org--GLM-5.2
+  for snapshot in "${here}"/snapshots/*/; do
     [[ -d "${snapshot}" ]] || continue
     missing=$(missing_shard "${snapshot%/}")
     [[ -n "${missing}" ]] || return 0
@@ -142,7 +145,10 @@ check_weights() {
   done
   mkdir -p "${cache}" || fail "cannot make ${cache}"
   free=$(df -Pk "${cache}" | awk 'NR == 2 {print $4}') || fail "cannot read the free space of ${cache}"
-  [[ "${free}" -ge 1471347502 ]] || fail "${cache} has ${free} KiB free, and the checkpoint needs 1471347502"
+  there=0
+  [[ ! -d "${here}" ]] || there=$(du -sk "${here}" | cut -f1)
+  [[ "$((free + there))" -ge 1471347502 ]] ||
+    fail "${cache} has ${free} KiB free and ${there} of the checkpoint, which needs 1471347502"
 }
 
 if [[ "${GLM_SKIP_PREFLIGHT:-0}" != 1 ]]; then

@@ -9,6 +9,7 @@ usage: leader.sh [--print] [--help]
 
   Runs on host 0, GPUs 0,1, port 30000.
   --print    print the command, quoted for a shell, and exit before any check
+             (its environment goes to stderr)
   --help     print this and exit
 
 Environment:
@@ -64,7 +65,7 @@ command=(
   --nnodes 5
   --node-rank "${rank}"
   --dist-init-addr "${leader}":20000
-  --context-length 117760
+  --context-length 110592
   --mem-fraction-static 0.95
   --chunked-prefill-size 2048
   --max-running-requests 32
@@ -84,6 +85,7 @@ environment=(
 )
 
 if [[ "${print_only}" == 1 ]]; then
+  printf 'with %s\n' "${environment[@]}" >&2
   printf '%q ' "${command[@]}" | sed 's/ $//'
   printf '\n'
   exit 0
@@ -137,8 +139,9 @@ missing_shard() {
 
 # A complete snapshot in the hub cache is used as it is; else there must be room to download one.
 check_weights() {
-  local cache=${HF_HUB_CACHE:-${HF_HOME:-${HOME}/.cache/huggingface}/hub} snapshot missing free
-  for snapshot in "${cache}"/models--zai-org--GLM-5.2-FP8/snapshots/*/; do
+  local cache=${HF_HUB_CACHE:-${HF_HOME:-${HOME}/.cache/huggingface}/hub} here snapshot missing free there
+  here=${cache}/models--zai-org--GLM-5.2-FP8
+  for snapshot in "${here}"/snapshots/*/; do
     [[ -d "${snapshot}" ]] || continue
     missing=$(missing_shard "${snapshot%/}")
     [[ -n "${missing}" ]] || return 0
@@ -146,7 +149,10 @@ check_weights() {
   done
   mkdir -p "${cache}" || fail "cannot make ${cache}"
   free=$(df -Pk "${cache}" | awk 'NR == 2 {print $4}') || fail "cannot read the free space of ${cache}"
-  [[ "${free}" -ge 737907364 ]] || fail "${cache} has ${free} KiB free, and the checkpoint needs 737907364"
+  there=0
+  [[ ! -d "${here}" ]] || there=$(du -sk "${here}" | cut -f1)
+  [[ "$((free + there))" -ge 737907364 ]] ||
+    fail "${cache} has ${free} KiB free and ${there} of the checkpoint, which needs 737907364"
 }
 
 [[ -n "${GLM_LEADER_ADDRESS:-}" ]] || fail 'set GLM_LEADER_ADDRESS to the address of host 0'

@@ -9,6 +9,7 @@ usage: serve.sh [--print] [--help]
 
   Runs on host 0, GPUs 0,1,2,3,4,5,6,7, port 8000.
   --print    print the command, quoted for a shell, and exit before any check
+             (its environment goes to stderr)
   --help     print this and exit
 
 Environment:
@@ -63,10 +64,12 @@ command=(
 )
 environment=(
   CUDA_VISIBLE_DEVICES="${gpus}"
+  HF_HUB_CACHE=/tmp
   HF_HUB_OFFLINE=1
 )
 
 if [[ "${print_only}" == 1 ]]; then
+  printf 'with %s\n' "${environment[@]}" >&2
   printf '%q ' "${command[@]}" | sed 's/ $//'
   printf '\n'
   exit 0
