@@ -45,7 +45,16 @@ class Source:
 
     def place(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """The diagnostics with key paths turned into file, line and column."""
-        return tuple(d if d.span else replace(d, span=_shown(self.locate(d.at), hide=d.hide)) for d in found)
+        placed = [d if d.span else replace(d, span=_shown(self.locate(d.at), hide=d.hide)) for d in found]
+        masked = {d.span.line: d.span.text for d in placed if d.hide and d.span and d.span.line}
+        return tuple(_masked(d, masked) for d in placed)
+
+
+def _masked(d: Diagnostic, masked: Mapping[int, str]) -> Diagnostic:
+    """The diagnostic with its line cut where another one hides a value on it."""
+    if d.hide or d.span is None or d.span.line not in masked:
+        return d
+    return replace(d, span=replace(d.span, text=masked[d.span.line]))
 
 
 def _shown(span: Span | None, *, hide: bool) -> Span | None:

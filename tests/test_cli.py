@@ -339,9 +339,13 @@ def test_a_refused_layout_has_no_verdict_about_memory(run: Run) -> None:
 @pytest.mark.parametrize("framework", ["sglang", "vllm", "transformers", "ktransformers"])
 @pytest.mark.parametrize("checkpoint", ["fp8", "bf16", "nvfp4", "mxfp4", "w4afp8"])
 @pytest.mark.parametrize("gpus", ["8xH200", "8xB200", "8xMI355X", "8xL40S", "8xRTX5090", "3xA100"])
-def test_every_framework_checkpoint_and_gpu_ends_in_an_answer(run: Run, framework: str, checkpoint: str, gpus: str) -> None:
+def test_every_framework_checkpoint_and_gpu_ends_in_an_answer(
+    run: Run, framework: str, checkpoint: str, gpus: str
+) -> None:
     argv = ("--framework", framework, "--checkpoint", checkpoint, "--gpus", gpus, "--host-memory", "2TiB")
-    result = run("render", *argv, "--set", "framework.image=registry.example.com/i:1", "--expose-unauthenticated", "-o", "-")
+    result = run(
+        "render", *argv, "--set", "framework.image=registry.example.com/i:1", "--expose-unauthenticated", "-o", "-"
+    )
     assert result.code in {0, 1}
     assert (result.code == 1) == ("error[GLM" in result.err)
     assert (result.code == 0) == result.out.startswith("# ==>")
@@ -353,13 +357,20 @@ def test_a_given_concurrency_is_kept_when_memory_is_tight(run: Run) -> None:
 
 
 def test_vllm_never_batches_fewer_tokens_than_requests(run: Run) -> None:
-    argv = run("plan", "--framework", "vllm", "--gpus", "8xB200", "--concurrency", "9000", "--format", "json").json["processes"][0]["argv"]
+    argv = run("plan", "--framework", "vllm", "--gpus", "8xB200", "--concurrency", "9000", "--format", "json").json[
+        "processes"
+    ][0]["argv"]
     assert int(argv[argv.index("--max-num-batched-tokens") + 1]) >= 9000
 
 
 @pytest.mark.parametrize(
     "setting",
-    ["env.HF_TOKEN=hf_abcdefghijklmnopqrst", "extra_args=[--hf-token, abcdefgh]", "extra_args=[--api-k, abcdefgh]", "env.AUTH=Bearer abcdefghij"],
+    [
+        "env.HF_TOKEN=hf_abcdefghijklmnopqrst",
+        "extra_args=[--hf-token, abcdefgh]",
+        "extra_args=[--api-k, abcdefgh]",
+        "env.AUTH=Bearer abcdefghij",
+    ],
 )
 def test_a_secret_is_refused_and_not_repeated(run: Run, setting: str) -> None:
     result = run("plan", *MAIN, "--set", setting)
@@ -370,17 +381,31 @@ def test_a_secret_is_refused_and_not_repeated(run: Run, setting: str) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "expected"),
-    [("framework.version=5", "GLM108"), ("model.source.path=/a: b", ""), ("secrets.api_key=123", ""), ("model.source.hub=zai-org/GLM-5.2", "GLM107")],
+    [
+        ("framework.version=5", "GLM108"),
+        ("model.source.path=/a: b", ""),
+        ("secrets.api_key=123", ""),
+        ("model.source.hub=zai-org/GLM-5.2", "GLM107"),
+    ],
 )
 def test_set_takes_text_for_text_keys(run: Run, setting: str, expected: str) -> None:
-    codes = [d["code"] for d in run("plan", *MAIN, "--set", setting, "--format", "json").json["diagnostics"] if d["level"] == "error"]
+    codes = [
+        d["code"]
+        for d in run("plan", *MAIN, "--set", setting, "--format", "json").json["diagnostics"]
+        if d["level"] == "error"
+    ]
     assert codes == [c for c in [expected.replace("GLM108", "GLM110")] if c and c != "GLM110"]
 
 
-@pytest.mark.parametrize(("memory", "written"), [("1507GB", "1507 GB"), ("1 TiB", "1 TiB"), ("1000000 GiB", "1000000 GiB"), ("768GiB", "768 GiB")])
+@pytest.mark.parametrize(
+    ("memory", "written"),
+    [("1507GB", "1507 GB"), ("1 TiB", "1 TiB"), ("1000000 GiB", "1000000 GiB"), ("768GiB", "768 GiB")],
+)
 def test_saved_sizes_are_exact(run: Run, tmp_path: Path, memory: str, written: str) -> None:
     saved = tmp_path / "p.yaml"
-    assert run("render", *MAIN, "--host-memory", memory, "-o", str(tmp_path / "o"), "--save-profile", str(saved)).code == 0
+    assert (
+        run("render", *MAIN, "--host-memory", memory, "-o", str(tmp_path / "o"), "--save-profile", str(saved)).code == 0
+    )
     assert f'host_memory: "{written}"' in saved.read_text()
 
 

@@ -128,7 +128,13 @@ def test_vllm_load_figure_of_a_public_log_is_explained() -> None:
 
 def test_vllm_kv_cache_of_the_same_log_is_met_within_the_margin() -> None:
     """25.94 GiB of KV cache at 0.92; a tight plan keeps 1 GiB for what is not explained."""
-    plan = plan_for("vllm", "8xh200", framework={"version": "0.28.0"}, serving={"context": 1_048_576, "mtp": False, "prefill_chunk": 8192}, layout={"tp": 8, "pp": 1})
+    plan = plan_for(
+        "vllm",
+        "8xh200",
+        framework={"version": "0.28.0"},
+        serving={"context": 1_048_576, "mtp": False, "prefill_chunk": 8192},
+        layout={"tp": 8, "pp": 1},
+    )
     settings = _at(ENGINES["vllm"].ladder(plan.spec, plan.layout)[0], 1_048_576)
     budget = ENGINES["vllm"].budget(plan.spec, ENGINES["vllm"].needs(plan.spec, plan.layout, settings), settings)
     assert settings.memory_fraction == 0.92

@@ -150,3 +150,11 @@ def test_saved_profiles_read_the_same_in_yaml_1_1_and_1_2(text: str) -> None:
         if not source.controls(text)
         else True
     )
+
+
+def test_a_line_with_a_secret_is_cut_in_every_diagnostic(tmp_path: Path) -> None:
+    path = tmp_path / "profile.yaml"
+    path.write_text(GOOD + "extra_args: [--api-k, abcdefgh]\n")
+    found = pipeline.lint(str(path))
+    assert {d.code for d in found} >= {"GLM415", "GLM601"}
+    assert all(d.span and "abcdefgh" not in d.span.text for d in found)

@@ -183,12 +183,12 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_words_stay_words_in_every_target(tmp_path: Path, text: str) -> None:
-    outcome = _judged(tmp_path, env={"X": text}, extra_args=["--override", text])
+    outcome = _judged(tmp_path, env={"X": text}, extra_args=["--chat-template", text])
     files = {a.path: a.text for a in pipeline.render(outcome).artifacts}
     script = tmp_path / "serve.sh"
     script.write_text(files["script/serve.sh"])
     printed = subprocess.run(["bash", str(script), "--print"], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert shlex.split(printed.stdout)[-2:] == ["--override", text]
+    assert shlex.split(printed.stdout)[-2:] == ["--chat-template", text]
     compose = yaml.safe_load(files["compose/compose.yaml"])["services"]["server"]
     assert compose["command"][-1].replace("$$", "$") == text
     assert compose["environment"]["X"].replace("$$", "$") == text

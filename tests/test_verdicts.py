@@ -113,8 +113,10 @@ def test_an_automatic_context_is_reduced_and_a_given_one_is_not() -> None:
 
 
 def test_a_smaller_workspace_above_a_step_is_found() -> None:
-    """vLLM 0.33 takes a smaller workspace above 262,144 tokens, so that more context can need less memory."""
-    plan = plan_for("vllm", "8xh200", framework={"version": "0.33.0"}, layout={"tp": 8}, serving={"context": 264_000, "mtp": False})
+    """From 0.33 on vLLM takes a smaller workspace above 262,144 tokens, so that more context can need less memory."""
+    plan = plan_for(
+        "vllm", "8xh200", framework={"version": "0.33.0"}, layout={"tp": 8}, serving={"context": 264_000, "mtp": False}
+    )
     assert plan.meets_context
     assert plan.memory.max_context >= 264_000
 

@@ -1,6 +1,6 @@
 """The options of `transformers serve`, read from released wheels: the source is parsed, never imported.
 
-    python .ci/flags/transformers.py                            every release of the committed file anew
+    python .ci/flags/transformers.py                            every release anew
     python .ci/flags/transformers.py --version V --date DAY     these releases only, into the file
     python .ci/flags/transformers.py --version V --check        these against the file: exit status 1 on a difference
 

@@ -1,6 +1,6 @@
 """The options of `vllm serve`, read from released wheels by vLLM's own parser.
 
-    python .ci/flags/vllm.py --python PY                every release of the committed file anew
+    python .ci/flags/vllm.py --python PY                every release anew
     python .ci/flags/vllm.py --version V --date DAY     these releases only, into the file
     python .ci/flags/vllm.py --version V --check        these against the file: exit status 1 on a difference
 

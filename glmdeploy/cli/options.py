@@ -147,7 +147,7 @@ class _Builder:
 
     def set(self, text: str) -> None:
         key, equals, value = text.partition("=")
-        place = f"--set {ascii(text)[1:-1]}"
+        place = f"--set {ascii(key)[1:-1]}"  # never the value: it may be a secret
         if not equals or not all(key.split(".")):
             raise _refused(
                 "GLM015",

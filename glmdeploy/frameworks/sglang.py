@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 _PP_FIXED = Version("0.5.14")  # the top-k hand-off between stages: sgl-project/sglang#28532, #28785
 _ELIDED = Version("0.5.18")  # `_should_elide_dsa_index_k` is in this wheel and not in 0.5.17
+_TRITON_DSA = Version(
+    "0.5.20"
+)  # first release whose parser takes `triton`; the cell's ROCm image is newer than its tag
 _STEPS = {"low-latency": 5, "balanced": 1, "high-throughput": 1}  # cookbook cells: 5-1-6 and 1-1-2
 _NVFP4_BALANCED = 2  # 2-1-3
 _MTP_RUNNING = 48  # "enabling spec caps max-running-requests near 48 unless set": cookbook comments
@@ -250,6 +253,6 @@ def _checkpoint(command: Command) -> None:
     if spec.checkpoint.id == "w4afp8":
         command.add("quantization", "w4afp8").add("disable_shared_experts_fusion")
     if spec.cluster.gpu.vendor == "amd":
-        backend = "triton" if spec.checkpoint.id == "mxfp4" else "tilelang"
+        backend = "triton" if spec.checkpoint.id == "mxfp4" and spec.version >= _TRITON_DSA else "tilelang"
         command.add_if(spec.checkpoint.id == "mxfp4", "trust_remote_code")
         command.add("prefill_backend", backend).add("decode_backend", backend)

@@ -360,7 +360,7 @@ def stages_and_ranks(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Dia
 
 
 def attention_width(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """The attention heads are not divisible by the attention's tensor parallel size
+    """The attention heads do not divide
 
     With SGLang that is tensor parallel size / attention-DP / attention-CP, so that sizes like 24 or 56 are legal with
     DP attention; with vLLM it is the tensor parallel size itself.

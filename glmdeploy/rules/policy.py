@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL)", re.IGNORECASE)
 _NOT_SECRET = re.compile(r"(TOKENIZER|TOKENIZERS|_TOKENS$|MAX_TOKEN)", re.IGNORECASE)
 _SECRET_VALUE = re.compile(
-    r"\b(hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})\b"
+    r"(?i:bearer )\S{8,}|\b(hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})\b"
 )
 # Any spelling that argparse could take for an option with a secret: --api-k, --hf-token, --admin-api-key ...
 _SECRET_OPTION = re.compile(r"--(api-k|admin-a)|--.*(token|secret|passw|api-?key|credential)", re.IGNORECASE)
@@ -47,7 +47,7 @@ def secret_in_profile(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic
 
 def _found(message: str, at: KeyPath) -> Diagnostic:
     return Diagnostic(
-        "GLM601", message, at=at, hint="name an existing secret under `secrets`: `api_key` or `hub_token`"
+        "GLM601", message, at=at, hint="name an existing secret under `secrets`: `api_key` or `hub_token`", hide=True
     )
 
 

@@ -1,0 +1,251 @@
+"""Command lines against the option tables of the released parsers: what we render passes, what is wrong is named."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import plan_for
+from packaging.version import Version
+
+from glmdeploy import catalog, pipeline, resources, source
+from glmdeploy.commandline import strip_launcher
+from glmdeploy.diagnostics import Level
+from glmdeploy.frameworks import LAUNCH
+from glmdeploy.rules import arguments, engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Result
+
+FACTS = Path(__file__).resolve().parents[2] / "shared/facts"
+FRAMEWORKS = ["sglang", "vllm", "transformers", "ktransformers"]
+
+
+def _errors(framework: str, version: str, argv: list[str]) -> list[str]:
+    entry = catalog.load().frameworks[framework]
+    _, words = strip_launcher(argv)
+    found = [f"{f.code} {f.message}" for f in arguments.judge(entry, Version(version), words) if f.level is Level.ERROR]
+    return found + [f"{code} {why}" for code, why, _ in engine.judge(entry, Version(version), words)]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_tested_version_was_read_from_its_wheel(framework: str) -> None:
+    table = catalog.options(framework)
+    assert list(table.versions) == sorted(table.versions)
+    assert set(catalog.load().frameworks[framework].tested) == set(table.versions)
+    assert all(
+        len(r.sha256) == 64 and r.method in {"ast", "parser"} and r.read.startswith("2026-") for r in table.releases
+    )
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_flag_of_the_catalogue_is_known_where_it_says(framework: str) -> None:
+    entry, table = catalog.load().frameworks[framework], catalog.options(framework)
+    for flag, version in itertools.product(entry.flags, entry.tested):
+        assert not flag.known(version) or flag.option in table.at(version), f"{flag.option} in {version}"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_successor_is_known_and_its_predecessor_gone(framework: str) -> None:
+    table = catalog.options(framework)
+    newest = table.at(table.versions[-1])
+    for gone, successor in catalog.load().frameworks[framework].successors.items():
+        assert table.known_in(gone), gone
+        assert gone not in newest, gone
+        assert successor.partition("=")[0].split()[0] in newest, successor
+
+
+@pytest.mark.parametrize("profile", sorted(resources.shipped_profiles()))
+def test_shipped_profiles_render_known_options(profile: str) -> None:
+    outcome = pipeline.judge(pipeline.open_profile(profile))
+    assert outcome.plan is not None
+    spec = outcome.plan.spec
+    for process in outcome.processes:
+        assert _errors(spec.framework.id, str(spec.version), process.words(leader="10.0.0.1", api_key="k")) == []
+
+
+_SWEEP = [
+    (framework, version)
+    for framework in ("sglang", "vllm")
+    for version in map(str, catalog.load().frameworks[framework].tested)
+]
+
+
+@pytest.mark.parametrize(("framework", "version"), _SWEEP)
+def test_what_is_rendered_is_known_in_every_version(framework: str, version: str) -> None:
+    checked = 0
+    for gpus, checkpoint, strategy in itertools.product(
+        ("8xh200", "8xb200", "16xh100", "8xmi355x", "8xh20-141gb"),
+        ("fp8", "bf16", "nvfp4", "mxfp4", "w4afp8"),
+        ("low-latency", "balanced", "high-throughput"),
+    ):
+        sections: dict[str, Any] = {
+            "framework": {"version": version},
+            "model": {"checkpoint": checkpoint},
+            "serving": {"strategy": strategy, "thinking": "high", "concurrency": 16},
+            "secrets": {"api_key": "key"},
+        }
+        plan = plan_for(framework, gpus, **sections)
+        if plan.launchable:
+            for process in LAUNCH[framework](plan):
+                assert _errors(framework, version, process.words(leader="10.0.0.1", api_key="k")) == []
+                checked += 1
+    assert checked >= 15
+
+
+S, V, T, K = "sglang", "vllm", "transformers", "ktransformers"
+
+
+@pytest.mark.parametrize(
+    ("framework", "version", "words", "code"),
+    [
+        pytest.param(S, "0.5.21", "--no-such-option", "GLM410", id="sglang-unknown"),
+        pytest.param(S, "0.5.21", "--tensor-paralel-size 8", "GLM410", id="sglang-misspelt"),
+        pytest.param(S, "0.5.21", "stray", "GLM410", id="sglang-stray-word"),
+        pytest.param(S, "0.5.21", "--cuda-graph-max 8", "GLM410", id="sglang-ambiguous"),
+        pytest.param(S, "0.5.20", "--enable-dsa-prefill-context-parallel", "GLM411", id="sglang-0.5.20-dropped"),
+        pytest.param(S, "0.5.23", "--cuda-graph-max-bs 64", "GLM411", id="sglang-renamed-not-ambiguous"),
+        pytest.param(S, "0.5.23", "--stream-output", "GLM411", id="sglang-renamed"),
+        pytest.param(S, "0.5.21", "--attn-dp-size 8", "GLM411", id="sglang-newer-than-0.5.21"),
+        pytest.param(S, "0.5.15", "--default-chat-template-kwargs {}", "GLM411", id="sglang-newer-than-0.5.15"),
+        pytest.param(S, "0.5.13.post1", "--enable-prefill-cp", "GLM411", id="sglang-newer-than-the-floor"),
+        pytest.param(S, "0.5.21", "--kv-cache-dtype int3", "GLM412", id="sglang-bad-choice"),
+        pytest.param(S, "0.5.21", "--tp-size eight", "GLM412", id="sglang-bad-int"),
+        pytest.param(S, "0.5.21", "--mem-fraction-static high", "GLM412", id="sglang-bad-float"),
+        pytest.param(S, "0.5.21", "--tp-size", "GLM412", id="sglang-missing-value"),
+        pytest.param(S, "0.5.21", "--enable-metrics=yes", "GLM412", id="sglang-value-for-a-switch"),
+        pytest.param(S, "0.5.19", "--dsa-prefill-backend triton", "GLM412", id="sglang-choice-of-a-later-version"),
+        pytest.param(S, "0.5.21", "--gpu-memory-utilization 0.9", "GLM416", id="vllm-option-for-sglang"),
+        pytest.param(S, "0.5.21", "--max-model-len 4096", "GLM416", id="vllm-context-for-sglang"),
+        pytest.param(S, "0.5.21", "--enable-auto-tool-choice", "GLM416", id="vllm-tools-for-sglang"),
+        pytest.param(S, "0.5.21", "--tp-size 8 --pp-size 1 --nnodes 3", "GLM320", id="sglang-ranks-divide"),
+        pytest.param(S, "0.5.21", "--tp-size 8 --nnodes 2 --node-rank 2", "GLM320", id="sglang-rank-in-range"),
+        pytest.param(S, "0.5.21", "--tp-size 2 --pp-size 5 --nnodes 2", "GLM321", id="sglang-last-stage-never-starts"),
+        pytest.param(S, "0.5.21", "--tp-size 10", "GLM322", id="sglang-heads"),
+        pytest.param(S, "0.5.23", "--tp-size 8 --attn-dp-size 3", "GLM322", id="sglang-attention-dp"),
+        pytest.param(
+            S, "0.5.21", "--tp-size 24 --dp-size 8 --enable-dp-attention", "GLM323", id="sglang-expert-columns"
+        ),
+        pytest.param(S, "0.5.21", "--model-path zai-org/GLM-5.2-FP8 --tp-size 32", "GLM323", id="sglang-fp8-blocks"),
+        pytest.param(S, "0.5.21", "--tp-size 8 --ep-size 3", "GLM323", id="sglang-experts"),
+        pytest.param(S, "0.5.21", "--tp-size 8 --moe-dense-tp-size 2", "GLM323", id="sglang-dense-width"),
+        pytest.param(S, "0.5.21", "--chunked-prefill-size 1000", "GLM324", id="sglang-page"),
+        pytest.param(
+            S, "0.5.21", "--tp-size 8 --enable-prefill-cp --attn-cp-size 8", "GLM325", id="sglang-cp-strategy"
+        ),
+        pytest.param(
+            S,
+            "0.5.21",
+            "--tp-size 16 --enable-prefill-cp --cp-strategy interleave --attn-cp-size 16",
+            "GLM325",
+            id="sglang-cp-one-machine",
+        ),
+        pytest.param(S, "0.5.21", "--tp-size 8 --dcp-size 3", "GLM325", id="sglang-dcp"),
+        pytest.param(
+            S, "0.5.21", "--tp-size 8 --dcp-size 2 --enable-hierarchical-cache", "GLM325", id="sglang-dcp-and-hicache"
+        ),
+        pytest.param(
+            S, "0.5.21", "--pp-size 2 --speculative-algorithm EAGLE", "GLM326", id="sglang-speculative-stages"
+        ),
+        pytest.param(S, "0.5.21", "--tp-size 2 --nnodes 2 --dp-size 2", "GLM327", id="sglang-replicas-on-ranks"),
+        pytest.param(S, "0.5.21", "--served-model-name glm:5", "GLM328", id="sglang-colon"),
+        pytest.param(S, "0.5.21", "--api-key k --tokenizer-worker-num 2", "GLM328", id="sglang-key-and-workers"),
+        pytest.param(S, "0.5.21", "--ssl-keyfile k", "GLM328", id="sglang-half-a-certificate"),
+        pytest.param(S, "0.5.21", "--context-length 2000000", "GLM329", id="sglang-context"),
+        pytest.param(V, "0.31.0", "m --no-such-option", "GLM410", id="vllm-unknown"),
+        pytest.param(V, "0.31.0", "m stray", "GLM410", id="vllm-second-model"),
+        pytest.param(V, "0.31.0", "m --tensor-parallel-size eight", "GLM412", id="vllm-bad-int"),
+        pytest.param(V, "0.31.0", "m --max-num-seqs", "GLM412", id="vllm-missing-value"),
+        pytest.param(V, "0.31.0", "m --mem-fraction-static 0.9", "GLM416", id="sglang-option-for-vllm"),
+        pytest.param(V, "0.31.0", "m --context-length 4096", "GLM416", id="sglang-context-for-vllm"),
+        pytest.param(V, "0.31.0", "m --tensor-parallel-size 10", "GLM322", id="vllm-heads"),
+        pytest.param(V, "0.31.0", "zai-org/GLM-5.2-FP8 --tensor-parallel-size 32", "GLM323", id="vllm-fp8-blocks"),
+        pytest.param(V, "0.31.0", "m --tensor-parallel-size 16 --nnodes 3", "GLM320", id="vllm-ranks-divide"),
+        pytest.param(
+            V, "0.31.0", "m --tensor-parallel-size 8 --decode-context-parallel-size 3", "GLM325", id="vllm-dcp"
+        ),
+        pytest.param(
+            V,
+            "0.29.0",
+            'm --pipeline-parallel-size 2 --speculative-config {"method":"mtp"}',
+            "GLM326",
+            id="vllm-speculative-stages",
+        ),
+        pytest.param(V, "0.31.0", "m --max-model-len 1048577", "GLM329", id="vllm-context"),
+        pytest.param(
+            V,
+            "0.31.0",
+            "m --nnodes 2 --tensor-parallel-size 2 --distributed-executor-backend ray",
+            "GLM330",
+            id="vllm-ray",
+        ),
+        pytest.param(V, "0.31.0", "m --headless --api-server-count 2", "GLM330", id="vllm-headless"),
+        pytest.param(V, "0.31.0", "m --speculative-config {}", "GLM330", id="vllm-speculative-nothing"),
+        pytest.param(T, "5.23.0", "m --tensor-parallel-size 8", "GLM416", id="transformers-has-no-tp"),
+        pytest.param(T, "5.23.0", "m --api-key k", "GLM416", id="transformers-has-no-key"),
+        pytest.param(K, "0.7.2", "--kt-num-gpu-experts many", "GLM412", id="kt-bad-int"),
+        pytest.param(K, "0.7.2", "--dcp-size 2", "GLM416", id="kt-lacks-sglangs"),
+    ],
+)
+def test_wrong_words_are_named(framework: str, version: str, words: str, code: str) -> None:
+    assert code in [e.partition(" ")[0] for e in _errors(framework, version, words.split())]
+
+
+@pytest.mark.skipif(not FACTS.is_dir(), reason="SKIPPED: the published cells are not beside this checkout")
+@pytest.mark.parametrize("version", ["0.5.15", "0.5.19", "0.5.23"])
+def test_published_sglang_cells_pass_or_fail_with_the_reason(version: str) -> None:
+    cells = json.loads((FACTS / "sglang_cells.json").read_text())
+    cells = cells["cells"] if isinstance(cells, dict) else cells
+    failed = [_errors("sglang", version, [w if w != "<node-rank>" else "0" for w in c["argv"]]) for c in cells]
+    named = [e for errors in failed for e in errors]
+    assert len(cells) == 58
+    assert all("`triton` is not one of" in e for e in named)  # MXFP4 cells: their ROCm image is newer than its tag
+    assert bool(named) == (version != "0.5.23")
+
+
+@pytest.mark.skipif(not FACTS.is_dir(), reason="SKIPPED: the published cells are not beside this checkout")
+@pytest.mark.parametrize("version", ["0.23.0", "0.33.0"])
+def test_published_vllm_cells_get_the_engines_own_verdict(version: str) -> None:
+    for cell in json.loads((FACTS / "vllm_cells.json").read_text()):
+        verdict = cell["oracle"].get(version) if isinstance(cell.get("oracle"), dict) else None
+        if verdict:
+            errors = _errors("vllm", version, cell["argv"])
+            assert bool(errors) == (verdict not in {"accepted", "parsed"}), (cell["argv"], verdict, errors)
+
+
+def test_lint_of_a_command_line_names_the_place(run: Callable[..., Result], tmp_path: Path) -> None:
+    file = tmp_path / "run.sh"
+    file.write_text("# mine\nFOO=1 python3 -m sglang.launch_server --model-path m \\\n  --tp 8 --max-model-len 4096\n")
+    result = run("lint", "--framework", "sglang", "--framework-version", "0.5.21", "--argv", str(file))
+    assert result.code == 1
+    assert f"{file}:3:10" in result.err
+    assert "did you mean `--context-length`?" in result.err
+    assert "warning[GLM415]" in result.err
+
+
+def test_lint_of_a_json_command_line(run: Callable[..., Result], tmp_path: Path) -> None:
+    file = tmp_path / "argv.json"
+    file.write_text(json.dumps(["vllm", "serve", "m", "--max-model-len", "1M"]))
+    assert run("lint", "--framework", "vllm", "--argv", str(file)).code == 0
+    file.write_text('["vllm", 1]')
+    assert "error[GLM018]" in run("lint", "--framework", "vllm", "--argv", str(file)).err
+    file.write_text("vllm serve 'open")
+    assert "error[GLM018]" in run("lint", "--framework", "vllm", "--argv", str(file)).err
+
+
+def test_lint_of_nothing_or_both_is_usage(run: Callable[..., Result]) -> None:
+    assert run("lint", "--argv", "x").code == 2
+    assert run("lint", "a.yaml", "--argv", "x", "--framework", "vllm").code == 2
+
+
+def test_profiles_without_extra_arguments_load_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: str) -> None:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(catalog, "options", refuse)
+    assert not pipeline.judge(source.read(resources.shipped_profiles()["glm-5.2-fp8-8xh200-vllm"])).refused
