@@ -164,9 +164,12 @@ class _Planner:
         largest = self.largest(layout, keeping)
         if largest < verdict.MIN_CONTEXT and len(keeping) < len(ladder):
             rungs, largest = ladder, self.largest(layout, ladder)
-        step = verdict.CONTEXT_STEP
-        context = min(self.target, largest // step * step or largest or step)
-        gave = (f"context below {self.target:,}",) if context < self.target else ()
+        context = self.within_target(layout, rungs, largest)
+        gave = (
+            (f"context below {self.target:,}",)
+            if context < self.target
+            else (f"headroom below {gib(verdict.FITS_HEADROOM)}",)
+        )
         fitting = (r for r in rungs if verdict.holds(self.memory(layout, replace(r, context=context)), context))
         rung = next(fitting, rungs[-1])
         settings = replace(rung, context=context, comfort=(*rung.comfort, *gave))
@@ -176,6 +179,13 @@ class _Planner:
         return Candidate(
             layout, settings, memory, holds, verdict.judge(largest, settings.comfort, floor=self.floor), order
         )
+
+    def within_target(self, layout: Layout, rungs: Sequence[Settings], largest: int) -> int:
+        """The context to serve: whole steps, at most the target, and held wherever ``largest`` is not zero."""
+        if largest > self.target:  # it may lie where a buffer is smaller than at the target
+            largest = self.largest(layout, rungs, self.target) or largest
+        step = verdict.CONTEXT_STEP
+        return largest if largest == self.target else largest // step * step or largest or step
 
     def ease(self, layout: Layout, settings: Settings) -> Settings:
         """Lower a raised memory fraction to the least that still holds the context, in thousandths."""
@@ -193,9 +203,10 @@ class _Planner:
             memory_fraction=max(high / 1000, self.engine.default_fraction(self.spec, layout, settings)),
         )
 
-    def largest(self, layout: Layout, ladder: Sequence[Settings]) -> int:
-        """The most tokens of one request that some rung of the ladder holds, at most the model's context."""
-        bounds = [0, *self.engine.context_steps, self.spec.model.max_context]
+    def largest(self, layout: Layout, ladder: Sequence[Settings], most: int | None = None) -> int:
+        """The most tokens of one request that some rung of the ladder holds, at most ``most`` or the model's context."""
+        most = most or self.spec.model.max_context
+        bounds = [0, *(s for s in self.engine.context_steps if s < most), most]
         for low, high in reversed(list(pairwise(bounds))):
             if self.any_holds(layout, ladder, low + 1):
                 return self.bisect(layout, ladder, low + 1, high)

@@ -121,6 +121,24 @@ def test_a_smaller_workspace_above_a_step_is_found() -> None:
     assert plan.memory.max_context >= 264_000
 
 
+def test_a_context_that_is_not_held_below_that_step_is_reduced() -> None:
+    """What 287,000 tokens need with the smaller workspace says nothing about 230,000 with the larger one."""
+    plan = plan_for(
+        "vllm", "18xh100", framework={"version": "0.33.0"}, layout={"tp": 1, "pp": 18}, serving={"context": 230_000}
+    )
+    assert plan.memory.max_context > 262_144
+    assert (plan.settings.context, plan.meets_context, plan.launchable) == (209_920, False, False)
+
+
+def test_given_settings_that_leave_little_headroom_are_tight() -> None:
+    pinned = {"mtp": False, "memory_fraction": 0.92, "prefill_chunk": 8192}
+    verdicts = [
+        plan_for("vllm", "8xh200", layout={"tp": 8}, serving={**pinned, "context": context}).verdict
+        for context in (540_000, 555_000)
+    ]
+    assert verdicts == [Verdict.FITS, Verdict.TIGHT]
+
+
 def test_concurrency_limits_requests_and_not_the_context() -> None:
     alone = plan_for("sglang", "8xh200", serving={"concurrency": 1})
     crowd = plan_for("sglang", "8xh200", serving={"concurrency": 64})
