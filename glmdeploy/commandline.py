@@ -25,7 +25,13 @@ LAUNCHERS: tuple[tuple[str, ...], ...] = (
     ("python3", "-m", "vllm.entrypoints.openai.api_server"),
 )
 _INT = re.compile(r"[+-]?\d+\Z")
-_HUMAN = re.compile(r"\d+(\.\d+)?([kKmMgGtT]i?)?\Z")  # both engines' human-readable integers
+# What each kind of whole number takes beside digits; the kinds are those of the option tables.
+_SUFFIXED = {
+    "int": re.compile(r"(?!)"),
+    "int-iec": re.compile(r"\d+(\.\d+)?[kMGT]\Z|\d+[KMGT]i\Z"),
+    "int-case": re.compile(r"\d+(\.\d+)?[kmgt]\Z|\d+[KMGT]\Z"),
+    "int-case-auto": re.compile(r"\d+(\.\d+)?[kmgt]\Z|\d+[KMGT]\Z|(?i:auto)\Z"),
+}
 _NEGATIVE_NUMBER = re.compile(r"-\d+(\.\d*)?\Z")
 
 
@@ -160,7 +166,7 @@ def _refused(option: Option, value: str) -> str:
         near = difflib.get_close_matches(value, option.choices, n=1)
         listed = ", ".join(option.choices[:12]) + (", ..." if len(option.choices) > 12 else "")  # noqa: PLR2004
         return f"`{value}` is not one of {listed}" + (f"; did you mean `{near[0]}`?" if near else "")
-    if option.kind == "int" and not (_INT.match(value) or _HUMAN.match(value)):
+    if option.kind in _SUFFIXED and not (_INT.match(value) or _SUFFIXED[option.kind].match(value)):
         return f"`{value}` is not a whole number"
     if option.kind == "float" and not _is_float(value):
         return f"`{value}` is not a number"

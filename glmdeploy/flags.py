@@ -93,8 +93,9 @@ class Framework:
 class Option:
     """One option as a framework's own parser knows it, in some releases.
 
-    ``kind`` is int, float, str, json or flag; ``values`` is argparse's nargs ("" for one value, "0" for none);
-    ``negative`` the `--no-x` spelling; ``deprecated`` a few words, or empty.
+    ``kind`` is int, float, str, json, flag, or an int with suffixes (int-iec, int-case, int-case-auto); ``values`` is
+    argparse's nargs ("" for one value, "0" for none); ``negative`` the `--no-x` spelling; ``deprecated`` a few words,
+    or empty; ``repeatable`` whether each mention adds a value.
     """
 
     names: tuple[str, ...]
@@ -103,6 +104,7 @@ class Option:
     values: str = ""
     negative: str = ""
     deprecated: str = ""
+    repeatable: bool = False
 
     @property
     def name(self) -> str:
@@ -155,3 +157,29 @@ class OptionTable:
     def known_in(self, name: str) -> tuple[Version, ...]:
         """The releases whose parser knows this spelling."""
         return tuple(v for v in self.versions if name in self.at(v))
+
+
+class VariableTable:
+    """The environment variables that a framework reads under its own prefix, in every release that was read."""
+
+    def __init__(self, versions: Sequence[Version], runs: Mapping[str, Sequence[Sequence[int]]]) -> None:
+        self.versions = tuple(versions)
+        self._runs = runs
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What the names begin with, such as `VLLM_`."""
+        return tuple(sorted({name.partition("_")[0] + "_" for name in self._runs}))
+
+    def at(self, version: Version) -> frozenset[str]:
+        """The variables of the newest release that was read and is not newer than ``version``, else of the oldest."""
+        nearest = max((v for v in self.versions if v <= version), default=self.versions[0])
+        return frozenset(name for name in self._runs if nearest in self.known_in(name))
+
+    def reads(self, name: str, version: Version) -> bool:
+        """Whether that release reads ``name``; a name of the table that ends in `_` stands for all that begin so."""
+        return any(name == known or (known.endswith("_") and name.startswith(known)) for known in self.at(version))
+
+    def known_in(self, name: str) -> tuple[Version, ...]:
+        """The releases that have ``name`` itself."""
+        return tuple(v for first, last in self._runs.get(name, ()) for v in self.versions[first : last + 1])

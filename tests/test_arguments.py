@@ -186,6 +186,30 @@ S, V, T, K = "sglang", "vllm", "transformers", "ktransformers"
         ),
         pytest.param(V, "0.31.0", "m --headless --api-server-count 2", "GLM330", id="vllm-headless"),
         pytest.param(V, "0.31.0", "m --speculative-config {}", "GLM330", id="vllm-speculative-nothing"),
+        pytest.param(
+            V,
+            "0.31.0",
+            "m --data-parallel-hybrid-lb --data-parallel-external-lb",
+            "GLM330",
+            id="vllm-two-load-balancers",
+        ),
+        pytest.param(V, "0.31.0", "m --enable-auto-tool-choice", "GLM328", id="vllm-tools-without-parser"),
+        pytest.param(V, "0.31.0", "m --kv-cache-dtype int3", "GLM331", id="vllm-kv-dtype"),
+        pytest.param(V, "0.31.0", "m --gpu-memory-utilization 1.5", "GLM331", id="vllm-fraction"),
+        pytest.param(V, "0.31.0", "m --max-num-seqs 0", "GLM331", id="vllm-no-request"),
+        pytest.param(
+            V, "0.31.0", "m --max-num-seqs 1k --max-num-batched-tokens 512", "GLM331", id="vllm-chunk-below-requests"
+        ),
+        pytest.param(V, "0.31.0", "m --max-model-len 2M", "GLM329", id="vllm-context-with-suffix"),
+        pytest.param(V, "0.31.0", "m --tensor-parallel-size 8k", "GLM412", id="vllm-suffix-where-none-goes"),
+        pytest.param(V, "0.31.0", "m --max-model-len 1Mi", "GLM412", id="vllm-has-no-Mi"),
+        pytest.param(
+            V, "0.31.0", "m --enable-prefix-caching --no-enable-prefix-caching", "GLM414", id="vllm-on-and-off"
+        ),
+        pytest.param(V, "0.31.0", "m --max-num-seqs 8 --max-num-seqs 16", "GLM414", id="vllm-twice"),
+        pytest.param(S, "0.5.21", "--tp-size 8 --tp 4", "GLM414", id="sglang-twice-under-two-names"),
+        pytest.param(V, "0.33.0", "m --enable-lora --disable-lora", "GLM414", id="vllm-enable-disable"),
+        pytest.param(S, "0.5.21", "--tp-size 8 --pp-size 2 --moe-dp-size 2", "GLM323", id="sglang-moe-dp-and-stages"),
         pytest.param(T, "5.23.0", "m --tensor-parallel-size 8", "GLM416", id="transformers-has-no-tp"),
         pytest.param(T, "5.23.0", "m --api-key k", "GLM416", id="transformers-has-no-key"),
         pytest.param(K, "0.7.2", "--kt-num-gpu-experts many", "GLM412", id="kt-bad-int"),
@@ -216,6 +240,45 @@ def test_published_vllm_cells_get_the_engines_own_verdict(version: str) -> None:
         if verdict:
             errors = _errors("vllm", version, cell["argv"])
             assert bool(errors) == (verdict not in {"accepted", "parsed"}), (cell["argv"], verdict, errors)
+
+
+@pytest.mark.parametrize(
+    ("framework", "version", "words"),
+    [
+        pytest.param(V, "0.31.0", "m --max-model-len auto", id="vllm-auto"),
+        pytest.param(V, "0.31.0", "m --max-model-len -1", id="vllm-minus-one"),
+        pytest.param(V, "0.31.0", "m --max-model-len 1M", id="vllm-M-is-binary"),
+        pytest.param(V, "0.31.0", "m --max-model-len 128k --max-num-seqs 8 --max-num-seqs 8", id="vllm-said-twice"),
+        pytest.param(V, "0.31.0", "m --middleware a --middleware b", id="vllm-repeatable"),
+        pytest.param(
+            V,
+            "0.31.0",
+            "m --speculative-config.method mtp --speculative-config.num_speculative_tokens 3",
+            id="vllm-dotted",
+        ),
+        pytest.param(V, "0.31.0", "m --kv-cache-dtype fp8_ds_mla --gpu-memory-utilization 1", id="vllm-edges"),
+    ],
+)
+def test_right_words_pass(framework: str, version: str, words: str) -> None:
+    assert _errors(framework, version, words.split()) == []
+
+
+@pytest.mark.parametrize("profile", sorted(resources.shipped_profiles()))
+def test_shipped_profiles_set_variables_that_the_version_reads(profile: str) -> None:
+    outcome = pipeline.judge(pipeline.open_profile(profile))
+    assert outcome.plan is not None
+    spec = outcome.plan.spec
+    if table := catalog.variables(spec.framework.id):
+        ours = {n for p in outcome.processes for n, _ in p.env if n.startswith(table.prefixes)}
+        assert all(table.reads(name, spec.version) for name in ours), ours
+
+
+@pytest.mark.parametrize("framework", [S, V, K])
+def test_variables_were_read_from_the_same_releases(framework: str) -> None:
+    table = catalog.variables(framework)
+    assert table is not None
+    assert table.versions == catalog.options(framework).versions
+    assert len(table.at(table.versions[-1])) > 100
 
 
 def test_lint_of_a_command_line_names_the_place(run: Callable[..., Result], tmp_path: Path) -> None:

@@ -28,10 +28,13 @@ FLAGS = ROOT / "glmdeploy/catalog/flags"
 class Option:
     """One option of one version.
 
-    ``names``: every spelling, the long canonical one first. ``kind``: int, float, str, json, or flag (takes no value).
+    ``names``: every spelling, the long canonical one first. ``kind``: int, float, str, json, flag (takes no value), or
+    an int that may have a suffix: int-iec (k and M are decimal, Ki and Mi binary), int-case (k is decimal, K binary),
+    int-case-auto (the same, or "auto").
     ``choices``: the accepted values as strings, empty when any. ``values``: how many values it takes, argparse's
     nargs: "" for one, "0" for none, or "+", "*", "?", "2" ... ``negative``: the `--no-x` spelling, or "".
     ``deprecated``: the reason in a few words of our own ("use --x"), "yes" when none is given, "" when it is not.
+    ``repeatable``: whether each mention adds a value; of any other option the last mention counts.
     """
 
     names: tuple[str, ...]
@@ -40,6 +43,7 @@ class Option:
     values: str = ""
     negative: str = ""
     deprecated: str = ""
+    repeatable: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def merge(releases: list[Release], tables: list[list[Option]]) -> str:
     for index, table in enumerate(tables):
         for option in table:
             runs.setdefault(option, []).append(index)
-    lines = [json.dumps(_entry(option, _ranges(indexes)), ensure_ascii=False) for option, indexes in runs.items()]
+    lines = [json.dumps(_entry(option, ranges(indexes)), ensure_ascii=False) for option, indexes in runs.items()]
     heads = [json.dumps(asdict(r)) for r in releases]
     body = ",\n  ".join(sorted(lines))
     return '{\n "releases": [\n  ' + ",\n  ".join(heads) + '\n ],\n "options": [\n  ' + body + "\n ]\n}\n"
@@ -88,14 +92,14 @@ def merge(releases: list[Release], tables: list[list[Option]]) -> str:
 
 def _entry(option: Option, ranges: list[list[int]]) -> dict[str, object]:
     entry: dict[str, object] = {"names": list(option.names), "kind": option.kind, "in": ranges}
-    for key in ("choices", "values", "negative", "deprecated"):
+    for key in ("choices", "values", "negative", "deprecated", "repeatable"):
         value = getattr(option, key)
         if value:
             entry[key] = list(value) if isinstance(value, tuple) else value
     return entry
 
 
-def _ranges(indexes: list[int]) -> list[list[int]]:
+def ranges(indexes: list[int]) -> list[list[int]]:
     """Runs of consecutive release indexes, first and last."""
     ranges: list[list[int]] = []
     for index in indexes:

@@ -60,7 +60,7 @@ KINDS = {
     "nullable_str": "str",
     "parse_cuda_graph_backend_arg": "str",
     "int": "int",
-    "human_readable_int": "int",
+    "human_readable_int": "int-iec",
     "float": "float",
     "loads": "json",
     "json_list_type": "json",

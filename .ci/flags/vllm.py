@@ -53,8 +53,8 @@ DEVICE = "cuda"  # as on the machines of the catalogue: one option's choices nam
 # vLLM's functions that turn one word into a value, by what they accept.
 KINDS = {
     "int": "int",
-    "human_readable_int": "int",
-    "human_readable_int_or_auto": "int",
+    "human_readable_int": "int-case",
+    "human_readable_int_or_auto": "int-case-auto",
     "float": "float",
     "loads": "json",
     "parse_dataclass": "json",
@@ -94,6 +94,7 @@ def _options(action: argparse.Action, names: list[str], *, marked: bool) -> Iter
         values="" if action.nargs is None else str(action.nargs),
         negative=negative if negative in names else "",
         deprecated=_deprecation(action.help or "", marked=marked),
+        repeatable=isinstance(action, argparse._AppendAction | argparse._ExtendAction),  # noqa: SLF001
     )
     yield option
     for name in names:

@@ -17,7 +17,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
 from glmdeploy import resources
-from glmdeploy.flags import Flag, Framework, Image, Option, OptionTable, Release
+from glmdeploy.flags import Flag, Framework, Image, Option, OptionTable, Release, VariableTable
 from glmdeploy.hardware import GPU, Fact
 from glmdeploy.models import FORMATS, Checkpoint, Model
 
@@ -216,6 +216,16 @@ def options(framework: str) -> OptionTable:
     return OptionTable(releases, [(_option(entry), entry["in"]) for entry in data["options"]])
 
 
+@cache
+def variables(framework: str) -> VariableTable | None:
+    """The environment variables of a framework's releases, read from the same wheels; None where it has no prefix."""
+    path = resources.folder("catalog") / "variables" / f"{framework}.json"
+    if not path.exists():
+        return None
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return VariableTable([Version(v) for v in data["releases"]], data["variables"])
+
+
 def _option(entry: dict[str, Any]) -> Option:
     return Option(
         tuple(entry["names"]),
@@ -224,6 +234,7 @@ def _option(entry: dict[str, Any]) -> Option:
         entry.get("values", ""),
         entry.get("negative", ""),
         entry.get("deprecated", ""),
+        entry.get("repeatable", False),
     )
 
 

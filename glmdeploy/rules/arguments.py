@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from glmdeploy import catalog
-from glmdeploy.commandline import CommandLine, Problem, read, strip_launcher
+from glmdeploy.commandline import CommandLine, Given, Problem, read, strip_launcher
 from glmdeploy.diagnostics import Diagnostic, Level
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from glmdeploy.flags import Framework
+    from glmdeploy.flags import Framework, VariableTable
     from glmdeploy.plan import Plan, Process
 
 # Words beside options that a program takes: the model.
@@ -58,7 +58,27 @@ def judge(
             note = "" if given.option.deprecated == "yes" else given.option.deprecated
             message = f"`{given.written}` is deprecated in {framework.name} {version}"
             found.append(Finding(given.index, "GLM417", message, note, Level.WARNING))
-    return sorted(found, key=lambda f: f.index)
+    return sorted([*found, *_conflicts(line)], key=lambda f: f.index)
+
+
+def _conflicts(line: CommandLine) -> Iterator[Finding]:
+    """Mentions of which only the last counts, and `--enable-x` beside `--disable-x`."""
+    seen: dict[str, Given] = {}
+    for given in line.given:
+        name = given.option.name
+        before = seen.get(name)
+        if before and not given.option.repeatable and "." not in given.written and _says_other(before, given):
+            message = f"`{given.written}` takes back what `{before.written}` says before it: the last one counts"
+            yield Finding(given.index, "GLM414", message, "keep one of them")
+        seen[name] = given
+        for on, off in (("--enable-", "--disable-"), ("--disable-", "--enable-")):
+            if name.startswith(on) and (other := seen.get(name.replace(on, off, 1))) and not (other.off or given.off):
+                message = f"`{given.written}` contradicts `{other.written}`"
+                yield Finding(given.index, "GLM414", message, "keep one of them")
+
+
+def _says_other(before: Given, given: Given) -> bool:
+    return (before.values, before.off) != (given.values, given.off)
 
 
 def _explain(framework: Framework, version: Version, problem: Problem) -> Finding:
@@ -202,6 +222,15 @@ def _key_of(framework: Framework, names: tuple[str, ...]) -> str:
     return f"set `{_KEYS[neutral]}` instead" if neutral in _KEYS else "leave it to the plan"
 
 
+def conflicting(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Two options contradict each other
+
+    Of an option that takes one value the last mention counts and the first is lost without a word; a switch is on or
+    off, not both.
+    """
+    yield from _said(plan, "GLM414")
+
+
 def abbreviated(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """The option is abbreviated
 
@@ -225,3 +254,31 @@ def deprecated_option(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic
     It still works in this version and will go.
     """
     yield from _said(plan, "GLM417")
+
+
+def unknown_variable(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """This version does not read the environment variable
+
+    A variable with the framework's own prefix that its release never mentions does nothing, which is how a misspelt
+    one looks.
+    """
+    spec = plan.spec
+    table = catalog.variables(spec.framework.id) if spec.env else None
+    if table is None:
+        return
+    for name, _value in spec.env:
+        if name.startswith(table.prefixes) and not table.reads(name, spec.version):
+            yield Diagnostic(
+                "GLM419",
+                f"{spec.framework.name} {spec.version} reads no environment variable `{name}`",
+                Level.WARNING,
+                at=("env", name),
+                hint=_near_variable(table, spec.version, name),
+            )
+
+
+def _near_variable(table: VariableTable, version: Version, name: str) -> str:
+    if versions := table.known_in(name):
+        return f"it is read from {versions[0]} to {versions[-1]}"
+    near = difflib.get_close_matches(name, sorted(table.at(version)), n=1, cutoff=0.8)
+    return f"did you mean `{near[0]}`?" if near else "leave it out"

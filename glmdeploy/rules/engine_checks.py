@@ -1,0 +1,320 @@
+"""What an engine's options must obey together: each function says what is wrong, or nothing.
+
+Where the engine checks the same, and when, stands beside the function's name in `engine`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from glmdeploy import catalog
+
+if TYPE_CHECKING:
+    from glmdeploy.commandline import CommandLine
+    from glmdeploy.flags import Framework
+
+# Suffixes of whole numbers: SGLang's k is decimal and its Ki binary (0.5.23 srt/utils/common.py human_readable_int),
+# vLLM's k is decimal and its K binary (0.33.0 utils/argparse_utils.py human_readable_int).
+_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)(?:([kKmMgGtT])(i?))?")
+# What vLLM's CacheConfig takes beyond its parser (0.33.0 config/cache.py CacheDType).
+_VLLM_KV = frozenset(
+    {
+        *("auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla", "nvfp4_ds_mla"),
+        *("turboquant_k8v4", "turboquant_4bit_nc", "turboquant_k3v4_nc", "turboquant_3bit_nc"),
+        *("octave_k3v4", "octave_k3v3", "octave_k3v3_compact", "ultraquant_4bit"),
+        *("int4_per_token_head", "int8_per_token_head", "fp8_per_token_head", "nvfp4", "nvfp4_4over6"),
+    }
+)
+_PAGE = 64
+_CP_TP = 8
+
+
+class Values:
+    """The options of one command line by their full names, with defaults."""
+
+    def __init__(self, framework: Framework, version: Version, line: CommandLine) -> None:
+        self.framework = framework
+        self.version = version
+        self.line = line
+        self.model = catalog.load().model
+
+    def text(self, *names: str) -> str:
+        """The value that counts, or an empty string."""
+        found = [g for n in names if (g := self.line.last(n))]
+        return max(found, key=lambda g: g.index).value if found else ""
+
+    def number(self, *names: str, default: int = 1) -> int:
+        """The value as a whole number; the default when it is absent or not one."""
+        match = _NUMBER.fullmatch(self.text(*names))
+        if not match:
+            return default
+        digits, suffix, binary = match.groups(default="")
+        kilo = 1024 if binary or (suffix.isupper() and self.framework.id == "vllm") else 1000
+        return int(float(digits) * kilo ** _POWERS.get(suffix.lower(), 0))
+
+    def has(self, *names: str) -> bool:
+        """Whether any of the options is there and on."""
+        return any((g := self.line.last(n)) is not None and not g.off for n in names)
+
+    @property
+    def model_name(self) -> str:
+        """The model as it is named."""
+        return self.text("--model-path", "--model") or (self.line.positional[0][1] if self.line.positional else "")
+
+    @property
+    def fp8(self) -> bool:
+        """Whether the model's name says that its experts are in FP8 blocks."""
+        return "fp8" in self.model_name.lower()
+
+
+def _tp(v: Values) -> int:
+    return v.number("--tp-size", "--tensor-parallel-size")
+
+
+def _pp(v: Values) -> int:
+    return v.number("--pp-size", "--pipeline-parallel-size")
+
+
+def _attention_dp(v: Values) -> int:
+    inside = v.number("--attn-dp-size")
+    return inside if inside > 1 or not v.has("--enable-dp-attention") else v.number("--dp-size", "--data-parallel-size")
+
+
+def _attention_cp(v: Values) -> int:
+    return v.number("--attn-cp-size", "--attention-context-parallel-size")
+
+
+def nodes_divide(v: Values) -> str:
+    """The ranks share the GPUs evenly."""
+    world, nodes = _tp(v) * _pp(v), v.number("--nnodes")
+    if v.framework.id == "vllm":
+        world *= v.number("--data-parallel-size") * v.number("--prefill-context-parallel-size")
+    return f"{nodes} ranks do not divide {world} GPUs" if world % nodes else ""
+
+
+def rank_in_range(v: Values) -> str:
+    """A rank's number is below the number of ranks."""
+    rank, nodes = v.number("--node-rank", default=0), v.number("--nnodes")
+    return f"rank {rank} of {nodes} ranks: they count from 0" if rank >= nodes > 1 else ""
+
+
+def stages_and_ranks(v: Values) -> str:
+    """A rank has whole stages, or a stage whole ranks."""
+    pp, nodes = _pp(v), v.number("--nnodes")
+    return (
+        f"{pp} stages on {nodes} ranks: one must be a multiple of the other, or the last stage never starts"
+        if pp % nodes and nodes % pp
+        else ""
+    )
+
+
+def heads(v: Values) -> str:
+    """The attention heads divide by the width of attention's tensor parallelism."""
+    width = _tp(v)
+    if v.framework.id != "vllm":
+        shared = _attention_dp(v) * _attention_cp(v)
+        if width % shared:
+            return f"tensor parallel size {width} is not a multiple of attention-DP x attention-CP = {shared}"
+        width //= shared
+    return f"{v.model.heads} attention heads are not divisible by {width}" if v.model.heads % width else ""
+
+
+def experts(v: Values) -> str:
+    """Experts, expert parallelism and an expert's columns divide (SGLang)."""
+    tp, ep, spare = (
+        _tp(v),
+        v.number("--ep-size", "--expert-parallel-size"),
+        v.number("--ep-num-redundant-experts", default=0),
+    )
+    moe_dp = v.number("--moe-dp-size")
+    if v.text("--moe-a2a-backend") not in {"", "none"}:
+        ep = tp
+    if (v.model.experts + spare) % ep:
+        return f"{v.model.experts} + {spare} experts are not divisible by expert parallel size {ep}"
+    if moe_dp > 1 and _pp(v) > 1:
+        return f"MoE-DP {moe_dp} with {_pp(v)} pipeline stages"
+    if tp > v.model.experts:
+        return f"tensor parallel size {tp} is above the {v.model.experts} experts"
+    if ep * moe_dp > tp or (ep > 1 and ep * moe_dp != tp):
+        return f"expert parallel size {ep} x MoE-DP {moe_dp} is not the tensor parallel size {tp}"
+    width, rest = divmod(tp, ep * moe_dp)
+    if rest or v.model.expert_intermediate % width:
+        return f"an expert's width {v.model.expert_intermediate} is not divisible by {tp} / ({ep} x {moe_dp})"
+    share = v.model.expert_intermediate // width
+    return (
+        f"an FP8 expert's share of {share} columns is not a whole number of 128-wide blocks"
+        if v.fp8 and share % 128
+        else ""
+    )
+
+
+def dense(v: Values) -> str:
+    """The dense layers have their own width or the whole one."""
+    dense, tp = v.number("--moe-dense-tp-size", default=0), _tp(v)
+    return (
+        f"--moe-dense-tp-size {dense} is neither 1 nor the tensor parallel size {tp}" if dense not in {0, 1, tp} else ""
+    )
+
+
+def vllm_blocks(v: Values) -> str:
+    """An FP8 expert's share is whole blocks; vLLM splits the shared expert by tensor parallelism in any case."""
+    share, rest = divmod(v.model.expert_intermediate, _tp(v))
+    return (
+        f"an FP8 expert's share of {share} columns is not a whole number of 128-wide blocks"
+        if v.fp8 and (rest or share % 128)
+        else ""
+    )
+
+
+def page(v: Values) -> str:
+    """Sparse attention forces KV pages of 64 tokens, and a prefill chunk is whole pages."""
+    chunk = v.number("--chunked-prefill-size", default=_PAGE)
+    return f"--chunked-prefill-size {chunk} is not a multiple of the KV page of {_PAGE}" if chunk % _PAGE else ""
+
+
+def context_parallel(v: Values) -> str:
+    """Prefill and decode context parallelism (SGLang)."""
+    tp, cp, dcp = _tp(v), _attention_cp(v), v.number("--dcp-size", "--decode-context-parallel-size")
+    prefill = v.has("--enable-prefill-cp", "--enable-dsa-prefill-context-parallel")
+    if tp % dcp:
+        return f"tensor parallel size {tp} is not a multiple of decode context parallel size {dcp}"
+    if dcp > 1 and (prefill or v.has("--enable-hierarchical-cache")):
+        return "decode context parallel excludes prefill context parallel and the hierarchical cache"
+    if prefill and tp > _CP_TP:
+        return f"prefill context parallel stays on one machine: tensor parallel size {tp} is above {_CP_TP}"
+    if v.has("--enable-prefill-cp") and not v.text("--cp-strategy"):
+        return "--enable-prefill-cp needs --cp-strategy"
+    return "--attn-cp-size needs prefill context parallel" if cp > 1 and not prefill else ""
+
+
+def vllm_dcp(v: Values) -> str:
+    """Decode context parallelism uses the GPUs of a tensor-parallel group."""
+    tp, dcp = _tp(v), v.number("--decode-context-parallel-size")
+    return f"tensor parallel size {tp} is not a multiple of decode context parallel size {dcp}" if tp % dcp else ""
+
+
+def speculative_pipeline(v: Values) -> str:
+    """Speculative decoding with several stages."""
+    if _pp(v) == 1:
+        return ""
+    if v.framework.id == "vllm":
+        old = v.version < Version("0.30.0") and v.has("--speculative-config")
+        return f"vLLM {v.version} refuses speculative decoding with {_pp(v)} pipeline stages" if old else ""
+    return (
+        f"speculative decoding with {_pp(v)} pipeline stages"
+        if v.has("--speculative-algorithm") and v.text("--disaggregation-mode") != "prefill"
+        else ""
+    )
+
+
+def replicas(v: Values) -> str:
+    """Replicas stay on one rank and exclude attention data parallelism."""
+    inside = v.has("--enable-dp-attention")
+    replicas = 1 if inside else v.number("--dp-size", "--data-parallel-size")
+    if replicas > 1 and v.number("--nnodes") > 1:
+        return f"{replicas} replicas on several ranks"
+    return (
+        f"{replicas} replicas together with attention data parallelism"
+        if replicas > 1 and v.number("--attn-dp-size") > 1
+        else ""
+    )
+
+
+def served_name(v: Values) -> str:
+    """SGLang splits a served name at a colon."""
+    name = v.text("--served-model-name")
+    return f"a colon in the served name `{name}`" if ":" in name else ""
+
+
+def keys_and_workers(v: Values) -> str:
+    """The key is checked by one tokenizer worker."""
+    workers = v.number("--tokenizer-worker-num")
+    return f"--api-key with {workers} tokenizer workers" if workers > 1 and v.has("--api-key") else ""
+
+
+def tls(v: Values) -> str:
+    """A certificate and its key come together."""
+    pair = [v.has("--ssl-certfile"), v.has("--ssl-keyfile")]
+    return "--ssl-certfile and --ssl-keyfile come together" if any(pair) and not all(pair) else ""
+
+
+def context(v: Values) -> str:
+    """The context is at most the model's."""
+    length = v.number("--max-model-len", "--context-length", default=0)
+    return (
+        f"a context of {length:,} tokens is above the model's {v.model.max_context:,}"
+        if length > v.model.max_context
+        else ""
+    )
+
+
+def ray(v: Values) -> str:
+    """Several ranks run without ray."""
+    return (
+        "--nnodes with the ray backend"
+        if v.number("--nnodes") > 1 and v.text("--distributed-executor-backend") == "ray"
+        else ""
+    )
+
+
+def headless(v: Values) -> str:
+    """A headless rank serves nothing."""
+    if not v.has("--headless"):
+        return ""
+    if v.number("--api-server-count", default=0) > 0:
+        return "--headless with --api-server-count"
+    return "--headless with --data-parallel-hybrid-lb" if v.has("--data-parallel-hybrid-lb") else ""
+
+
+def speculative_json(v: Values) -> str:
+    """A speculative configuration says which drafter."""
+    text = v.text("--speculative-config")
+    if not text.startswith("{"):
+        return ""
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""  # GLM412 says so
+    return "" if {"method", "model"} & set(config) else "--speculative-config names neither a method nor a model"
+
+
+def load_balancers(v: Values) -> str:
+    """One of vLLM's data-parallel load balancers."""
+    modes = [f"--data-parallel-{kind}-lb" for kind in ("hybrid", "external", "multi-port-external")]
+    given = [mode for mode in modes if v.has(mode)]
+    return f"{' with '.join(given)}" if len(given) > 1 else ""
+
+
+def tool_parser(v: Values) -> str:
+    """Tool calls need the parser of the model's dialect."""
+    lacks = v.has("--enable-auto-tool-choice") and not v.text("--tool-call-parser")
+    return "--enable-auto-tool-choice needs --tool-call-parser" if lacks else ""
+
+
+def vllm_kv_dtype(v: Values) -> str:
+    """VLLM's parser takes any word here; its cache configuration does not."""
+    dtype = v.text("--kv-cache-dtype")
+    return f"KV cache dtype `{dtype}`" if dtype and dtype not in _VLLM_KV else ""
+
+
+def vllm_ranges(v: Values) -> str:
+    """Numbers that vLLM's parser takes and its configuration refuses."""
+    if (text := v.text("--gpu-memory-utilization")) and not 0 < _float(text) <= 1:
+        return f"--gpu-memory-utilization {text} is not above 0 and at most 1"
+    running = v.number("--max-num-seqs", default=1)
+    if running < 1:
+        return "--max-num-seqs is below 1"
+    chunk = v.number("--max-num-batched-tokens", default=running)
+    return f"--max-num-batched-tokens {chunk} is below --max-num-seqs {running}" if chunk < running else ""
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 1.0  # GLM412 says so
