@@ -188,6 +188,29 @@ def test_what_cannot_be_changed_in_place_is_refused_and_kept(run: Run, write_pro
 
 
 @pytest.mark.parametrize(
+    ("words", "to", "expected"),
+    [
+        ("[--disable-piecewise-cuda-graph]", "0.5.20", ["--cuda-graph-backend-prefill=disabled"]),
+        ("[--elastic-ep-rejoin]", "0.5.23", ["--elastic-ep-join-mode=recover"]),
+        ("[--cuda-graph-bs, '1', '2', --dp-size, '1']", "0.5.20", ["--cuda-graph-bs-decode", "1", "2", "--dp-size", "1"]),
+        ("[--cuda_graph_max_bs=8]", "0.5.20", ["--cuda-graph-max-bs-decode=8"]),
+        ("[--prefill-cp-mode, in-seq-split]", "0.5.20", ["--cp-strategy", "zigzag"]),
+        ("[--enable-dp-attention, --dp-size=2]", "0.5.21", ["--enable-dp-attention", "--dp-size=2"]),
+        ("[--enable-dp-attention, --dp-size=2, --attn-dp-size=2]", "0.5.22", None),
+        ("[--cuda-graph-bs, '1', --cuda-graph-bs-decode, '2']", "0.5.20", None),
+        ("[--enable-dp-attention]", "0.5.22", None),
+        ("[--log-requests]", "0.5.23", None),
+    ],
+)  # fmt: skip
+def test_words_are_renamed_where_the_tables_prove_it(words: str, to: str, expected: list[str] | None) -> None:
+    text = f"{HEAD}framework: {{name: sglang, version: 0.5.19}}\nextra_args: {words}\n"
+    before = source.parse("p.yaml", text)
+    result = upgrade(before, to)
+    assert result.after.source.data["extra_args"] == (expected or before.data["extra_args"])
+    assert bool(result.renames) == (expected not in (None, before.data["extra_args"]))
+
+
+@pytest.mark.parametrize(
     ("words", "to", "code"),
     [
         pytest.param("[--attn-dp-size, '2']", "0.5.21", "GLM411", id="newer-than-the-target"),
@@ -257,6 +280,14 @@ def test_a_layout_that_the_older_version_refuses(run: Run, write_profile: Write)
     assert "changed      profile: accepted -> refused" in result.out
     assert "not compared: SGLang 0.5.13.post1 would not start" in result.out
     assert max(map(len, result.out.splitlines())) <= 80
+
+
+def test_options_that_follow_the_plan_say_so(run: Run) -> None:
+    data = run("upgrade", "glm-5.2-fp8-10xh100-sglang", "--to", "0.5.17", "--format", "json").json
+    changed = [c for c in data["changes"] if c["kind"] == "argv"]
+    assert [(c["name"], c["reason"], c["why"]) for c in changed] == [
+        ("--context-length", "changed", "the plan has another context")
+    ]
 
 
 def test_an_upgrade_can_mend_a_profile(run: Run, write_profile: Write) -> None:

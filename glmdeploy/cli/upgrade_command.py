@@ -54,7 +54,8 @@ def command(profile: str, to: str, form: str, write: bool) -> None:
             written = edit.write(result)
     except (ProfileError, WriteError) as error:
         if form == "json":
-            sys.stdout.write(report.as_json(result, error.diagnostics))
+            found = (*(result.after.found if result else ()), *error.diagnostics)
+            sys.stdout.write(report.as_json(result, found))
             sys.exit(talk.REFUSED)
         talk.stop(error.diagnostics)
     found = result.after.found

@@ -71,9 +71,11 @@ def compare(before: Outcome, after: Outcome, renames: Sequence[Rename] = ()) -> 
 
 def _plans(before: Outcome, after: Outcome) -> Iterator[Change]:
     old, new = _figures(before), _figures(after)
+    whole = ("context" in old) == ("context" in new)  # else one has no settings to compare
     for name in dict.fromkeys((*old, *new)):
-        if old.get(name, "") != new.get(name, ""):
-            reason = CHANGED if name in old and name in new else (ADDED if name in new else REMOVED)
+        both = name in old and name in new
+        if old.get(name, "") != new.get(name, "") and (both or whole):
+            reason = CHANGED if both else (ADDED if name in new else REMOVED)
             why = _why_pool(before.plan, after.plan) if name == "KV pool" else ""
             yield Change("plan", name, old.get(name, ""), new.get(name, ""), reason, why)
 
@@ -116,13 +118,17 @@ def _why_pool(old: Plan | None, new: Plan | None) -> str:
 
 
 def _images(old: Plan, new: Plan) -> Iterator[Change]:
+    """The image and its driver, where containers are rendered."""
+    if not {"compose", "kubernetes"} & set(new.spec.targets):
+        return
     before, after = common.image(old.spec), common.image(new.spec)
     if before == after and new.spec.image and old.spec.version != new.spec.version:
         why = f"`framework.image` names it: see that it carries {new.spec.framework.name} {new.spec.version}"
         yield Change("image", "image", before, after, KEPT, why)
     elif before != after:
-        built = common.needs_dockerfile(new.spec)
-        why = "no image is documented: the bundle's Dockerfile builds it" if built else "the documented one"
+        documented = new.spec.framework.image(new.spec.version, new.spec.cluster.gpu.compute)
+        built = ": the bundle's Dockerfile builds it" if common.needs_dockerfile(new.spec) else ""
+        why = "the documented one" if documented else f"no image is documented{built}"
         yield Change("image", "image", before, after, DEFAULT, why)
     needs = [f"R{common.driver(p.spec)}" if common.driver(p.spec) else "" for p in (old, new)]
     if all(needs) and needs[0] != needs[1]:
@@ -157,11 +163,18 @@ def _argv(old: Plan, new: Plan, before: Process, after: Process) -> Iterator[Cha
         elif match.values != given.values:
             default = match.written == _fraction_option(new) and all(_fraction_is_default(p) for p in (old, new))
             reason = DEFAULT if default else CHANGED
-            yield Change("argv", given.written, was, _shown(match), reason, "", (before.rank,))
+            yield Change("argv", given.written, was, _shown(match), reason, _neutral(new, given), (before.rank,))
     for given in rest:
         late = given.written not in known_old
         why = first_with(framework, given.written) if late else "the plan sets it"
         yield Change("argv", given.written, "", _shown(given), ADDED, why, (before.rank,))
+
+
+def _neutral(plan: Plan, given: Given) -> str:
+    """What the plan sets with an option, in the catalogue's words."""
+    found = (f.name for f in plan.spec.framework.flags if f.option in given.option.names)
+    name = next(found, "").replace("_", " ")
+    return f"the plan has another {name}" if name else ""
 
 
 def _shown(given: Given) -> str:

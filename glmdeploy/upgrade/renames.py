@@ -38,7 +38,8 @@ def rename(framework: Framework, old: Version, new: Version, words: Sequence[str
     """The renames from ``old`` to ``new``, in the order of the words."""
     options = catalog.options(framework.id).at(new)
     given = parse(framework, old, words, positionals=0).given
-    taken = {n for g in given if g.written in options for n in options[g.written].names}
+    heads = [word.partition("=")[0] for word in words]
+    taken = {name for head in heads if head in options for name in options[head].names}
     found: list[Rename] = []
     for item in given:
         renamed = _rename(framework, item, words[item.index], options)
