@@ -216,15 +216,15 @@ def refuse_clobber(path: Path, text: str, *, force: bool) -> None:
         raise WriteError([_problem("GLM505", f"`{path}` exists and differs", str(path), hint)], clobber=True)
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write one file atomically."""
+def write_file(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write one file atomically, with permissions ``mode``."""
     try:
         made: list[Path] = []
         _make_folders(path.absolute().parent, made)
         handle, name = tempfile.mkstemp(prefix=".glmdeploy-", dir=path.absolute().parent)
         with os.fdopen(handle, "wb") as file:
             file.write(text.encode())
-        Path(name).chmod(0o644)
+        Path(name).chmod(mode)
         os.replace(name, path)  # noqa: PTH105  the atomic call, by its name
     except OSError as error:
         raise WriteError([_problem("GLM508", f"cannot write `{path}`: {error.strerror or error}", str(path))]) from None

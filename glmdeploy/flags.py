@@ -47,7 +47,8 @@ class Framework:
     """A serving framework.
 
     ``kernels`` says per GPU generation: yes, unconfirmed, or no with the reason; ``weights_in`` whether the
-    GPUs or the host's RAM hold the checkpoint.
+    GPUs or the host's RAM hold the checkpoint. ``successors`` name what replaces a removed option,
+    ``successor_values`` its values' new names, ``merged`` a switch, its partner, and the option that says both.
     """
 
     id: str
@@ -65,6 +66,8 @@ class Framework:
     kernels: Mapping[str, str]
     flags: tuple[Flag, ...]
     successors: Mapping[str, str]
+    successor_values: Mapping[str, Mapping[str, str]]
+    merged: Mapping[str, tuple[str, str]]
     facts: Mapping[str, Fact]
     note: str
 

@@ -46,13 +46,29 @@ class Source:
     def place(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """The diagnostics with key paths turned into file, line and column."""
         placed = [d if d.span else replace(d, span=_shown(self.locate(d.at), hide=d.hide)) for d in found]
-        masked = {d.span.line: d.span.text for d in placed if d.hide and d.span and d.span.line}
-        return tuple(_masked(d, masked) for d in placed)
+        hidden = [d.span for d in placed if d.hide and d.span and d.span.line]
+        masked = {span.line: span.text for span in sorted(hidden, key=lambda s: -s.column)}  # the leftmost one counts
+        values = [self._value(d.at) for d in placed if d.hide]
+        secrets = [s for v in values if (s := v.partition("=")[2] if v.startswith("-") else v)]
+        return tuple(_masked(d, masked, secrets) for d in placed)
+
+    def _value(self, at: KeyPath) -> str:
+        """The text at ``at``, or an empty string."""
+        node: Any = self.data
+        for key in at:
+            try:
+                node = node[key]
+            except (KeyError, IndexError, TypeError):
+                return ""
+        return node if isinstance(node, str) else ""
 
 
-def _masked(d: Diagnostic, masked: Mapping[int, str]) -> Diagnostic:
-    """The diagnostic with its line cut where another one hides a value on it."""
-    if d.hide or d.span is None or d.span.line not in masked:
+def _masked(d: Diagnostic, masked: Mapping[int, str], secrets: Iterable[str]) -> Diagnostic:
+    """The diagnostic with its line cut where one hides a value on it, and its message without such values."""
+    if not d.hide:
+        for secret in secrets:
+            d = replace(d, message=d.message.replace(f"`{secret}`", "`***`"))
+    if d.span is None or d.span.line not in masked:
         return d
     return replace(d, span=replace(d.span, text=masked[d.span.line]))
 

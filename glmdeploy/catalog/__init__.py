@@ -164,6 +164,8 @@ class _Framework(_Entry):
     facts: dict[str, _Fact]
     flags: dict[str, str | _Option]
     successors: dict[str, str] = {}
+    successor_values: dict[str, dict[str, str]] = {}
+    merged: dict[str, tuple[str, str]] = {}
     note: str = ""
 
 

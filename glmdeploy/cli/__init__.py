@@ -19,6 +19,7 @@ COMMANDS = {
     "render": "Write launch scripts, Compose files and Kubernetes manifests.",
     "plan": "Show the layout, the memory and the verdict, and write nothing.",
     "lint": "Run every rule over profiles.",
+    "upgrade": "Show what another version of the framework changes, and why.",
     "list": "List GPUs, models, checkpoints, frameworks, profiles or rules.",
     "explain": "Explain a diagnostic code.",
     "schema": "Print the JSON Schema of profiles.",

@@ -90,6 +90,10 @@ GLM-5.2 takes 1,048,576 tokens, prompt and output together. `1M` means that; `1m
 
 It was not written by glmdeploy, or was edited since. `.glmdeploy.json` in a bundle lists what was written, with
 checksums. Other files are never touched. Move the file away, edit the profile instead, or pass `--force`. Exit code 3.""",
+    "GLM511": """The profile cannot be changed in place
+
+`upgrade --write` changes the version and the renamed words where they stand. An anchor, an alias or a block scalar at
+these places would change something else with them. Nothing is written; edit the file by hand.""",
     "GLM508": """The output cannot be written
 
 The message gives the system's reason. All files are staged first, and each is replaced whole.""",

@@ -1,0 +1,107 @@
+"""Which words of `extra_args` a version renamed: by the option tables, and the successors of the catalogue.
+
+A word is replaced only where the tables prove that the new one takes it. What has no successor stays as it is, and the
+rules then say what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glmdeploy import catalog
+from glmdeploy.rules.arguments import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from packaging.version import Version
+
+    from glmdeploy.commandline import Given
+    from glmdeploy.flags import Framework, Option
+
+
+@dataclass(frozen=True)
+class Rename:
+    """One option under its old and its new name, and the words that it replaces by their index.
+
+    ``before`` and ``after`` hold no value that the profile chose: it may be a secret.
+    """
+
+    before: str
+    after: str
+    why: str
+    words: Mapping[int, str | None]  # None: the word goes
+
+
+def rename(framework: Framework, old: Version, new: Version, words: Sequence[str]) -> tuple[Rename, ...]:
+    """The renames from ``old`` to ``new``, in the order of the words."""
+    options = catalog.options(framework.id).at(new)
+    given = parse(framework, old, words, positionals=0).given
+    heads = [word.partition("=")[0] for word in words]
+    taken = {name for head in heads if head in options for name in options[head].names}
+    found: list[Rename] = []
+    for item in given:
+        renamed = _rename(framework, item, words[item.index], options)
+        renamed = renamed or _merge(framework, item, given, words, options)
+        names = set(options[renamed.after.partition("=")[0].split()[0]].names) if renamed else set()
+        if renamed and not names & taken:  # a second mention would win over the first one
+            found.append(renamed)
+            taken |= names
+    return tuple(found)
+
+
+def _merge(
+    framework: Framework, flag: Given, given: Sequence[Given], words: Sequence[str], options: Mapping[str, Option]
+) -> Rename | None:
+    """A switch and an option that became one option: the option's word is replaced, and the switch goes."""
+    partner, into = framework.merged.get(flag.option.name, ("", ""))
+    known = options.get(flag.option.name)
+    other = next((g for g in given if partner in g.option.names and g.values), None)
+    if into not in options or other is None or flag.option.deprecated or (known and not known.deprecated):
+        return None
+    attached = f"={other.value}" if "=" in words[other.index] else ""
+    why = f"`{flag.written}` is {'deprecated' if known else 'gone'}: `{into}` says both"
+    edits: dict[int, str | None] = {flag.index: None, other.index: into + attached}
+    return Rename(f"{flag.written} {other.written}", into, why, edits)
+
+
+def _rename(framework: Framework, given: Given, word: str, options: Mapping[str, Option]) -> Rename | None:
+    spellings = dict.fromkeys((given.written.replace("_", "-"), *given.option.names))
+    if given.off or given.written.partition(".")[0] in options or given.option.name in options:
+        return None
+    alias = next((name for name in spellings if name in options), "")
+    gone = next((name for name in spellings if name in framework.successors), "")
+    head, fixed = _split(alias or framework.successors.get(gone, ""))
+    target = options.get(head)
+    if target is None or target.takes_value != (bool(fixed) or given.option.takes_value):
+        return None
+    translated = framework.successor_values.get(gone, {})
+    values = [translated.get(v, v) for v in given.values]
+    if (fixed and given.option.takes_value) or (target.choices and not set(values) <= set(target.choices)):
+        return None
+    attached = fixed or (f"={values[0]}" if "=" in word and values else "")
+    edits: dict[int, str | None] = {given.index: head + attached}
+    if "=" not in word:
+        edits |= {given.index + 1 + i: v for i, v in enumerate(values) if v != given.values[i]}
+    shown = [v for v in dict.fromkeys(given.values) if v in translated]  # the catalogue's words only
+    before, after = " ".join([given.written, *shown]), " ".join([head + fixed, *(translated[v] for v in shown)])
+    return Rename(before, after, last_with(framework, gone or given.written), edits)
+
+
+def _split(successor: str) -> tuple[str, str]:
+    """The option of a successor, and the value that belongs to it as `=value`."""
+    head, _, value = successor.replace(" ", "=").partition("=")
+    return head, f"={value}" if value else ""
+
+
+def last_with(framework: Framework, option: str) -> str:
+    """A sentence on the last release that knows ``option``."""
+    versions = catalog.options(framework.id).known_in(option)
+    return f"{framework.name} {versions[-1]} was the last with `{option}`" if versions else ""
+
+
+def first_with(framework: Framework, option: str) -> str:
+    """A sentence on the first release that knows ``option``."""
+    versions = catalog.options(framework.id).known_in(option)
+    return f"`{option}` came with {framework.name} {versions[0]}" if versions else ""
