@@ -198,7 +198,7 @@ S, V, T, K = "sglang", "vllm", "transformers", "ktransformers"
         pytest.param(V, "0.31.0", "m --gpu-memory-utilization 1.5", "GLM331", id="vllm-fraction"),
         pytest.param(V, "0.31.0", "m --max-num-seqs 0", "GLM331", id="vllm-no-request"),
         pytest.param(
-            V, "0.31.0", "m --max-num-seqs 1k --max-num-batched-tokens 512", "GLM331", id="vllm-chunk-below-requests"
+            V, "0.31.0", "m --max-num-seqs 1024 --max-num-batched-tokens 512", "GLM331", id="vllm-chunk-below-requests"
         ),
         pytest.param(V, "0.31.0", "m --max-model-len 2M", "GLM329", id="vllm-context-with-suffix"),
         pytest.param(V, "0.31.0", "m --tensor-parallel-size 8k", "GLM412", id="vllm-suffix-where-none-goes"),
