@@ -134,12 +134,11 @@ class _Planner:
 
     def weigh(self, layout: Layout, order: int) -> Candidate:
         """Climb the ladder until the context is held; else take the largest context of the last rung."""
-        ladder = self.engine.ladder(self.spec, layout)
-        for rung in ladder:
-            settings = replace(rung, context=self.target)
-            memory = self.memory(layout, settings)
+        ladder = [replace(rung, context=self.target) for rung in self.engine.ladder(self.spec, layout)]
+        little = (f"headroom below {gib(verdict.FITS_HEADROOM)}",)  # for what the profile fixes: nothing gives way
+        for settings in (*ladder, *(replace(rung, comfort=little) for rung in ladder if not rung.comfort)):
             enough = verdict.holds if settings.comfort else verdict.comfortable
-            if enough(memory, self.target):
+            if enough(self.memory(layout, settings), self.target):
                 return self.satisfied(layout, self.ease(layout, settings), order)
         return self.reduced(layout, order)
 
@@ -165,11 +164,7 @@ class _Planner:
         if largest < verdict.MIN_CONTEXT and len(keeping) < len(ladder):
             rungs, largest = ladder, self.largest(layout, ladder)
         context = self.within_target(layout, rungs, largest)
-        gave = (
-            (f"context below {self.target:,}",)
-            if context < self.target
-            else (f"headroom below {gib(verdict.FITS_HEADROOM)}",)
-        )
+        gave = (f"context {'below' if context < self.target else 'above'} {self.target:,}",)
         fitting = (r for r in rungs if verdict.holds(self.memory(layout, replace(r, context=context)), context))
         rung = next(fitting, rungs[-1])
         settings = replace(rung, context=context, comfort=(*rung.comfort, *gave))
@@ -181,11 +176,23 @@ class _Planner:
         )
 
     def within_target(self, layout: Layout, rungs: Sequence[Settings], largest: int) -> int:
-        """The context to serve: whole steps, at most the target, and held wherever ``largest`` is not zero."""
-        if largest > self.target:  # it may lie where a buffer is smaller than at the target
-            largest = self.largest(layout, rungs, self.target) or largest
+        """The largest whole step up to the target that is held; where there is none, ``largest`` itself."""
         step = verdict.CONTEXT_STEP
-        return largest if largest == self.target else largest // step * step or largest or step
+        for low, high in self.ranges(self.target):
+            if low < largest <= high:
+                most = largest
+            elif low < largest and self.any_holds(layout, rungs, low + 1):
+                most = self.bisect(layout, rungs, low + 1, high)
+            else:
+                continue
+            if most // step * step > low:
+                return most // step * step
+        return largest or step
+
+    def ranges(self, most: int) -> list[tuple[int, int]]:
+        """The ranges up to ``most`` in which needs grow with the context, the highest first."""
+        bounds = [0, *(s for s in self.engine.context_steps if s < most), most]
+        return list(pairwise(bounds))[::-1]
 
     def ease(self, layout: Layout, settings: Settings) -> Settings:
         """Lower a raised memory fraction to the least that still holds the context, in thousandths."""
@@ -203,11 +210,9 @@ class _Planner:
             memory_fraction=max(high / 1000, self.engine.default_fraction(self.spec, layout, settings)),
         )
 
-    def largest(self, layout: Layout, ladder: Sequence[Settings], most: int | None = None) -> int:
-        """The most tokens of one request that some rung of the ladder holds, at most ``most`` or the model's context."""
-        most = most or self.spec.model.max_context
-        bounds = [0, *(s for s in self.engine.context_steps if s < most), most]
-        for low, high in reversed(list(pairwise(bounds))):
+    def largest(self, layout: Layout, ladder: Sequence[Settings]) -> int:
+        """The most tokens of one request that some rung of the ladder holds, at most the model's context."""
+        for low, high in self.ranges(self.spec.model.max_context):
             if self.any_holds(layout, ladder, low + 1):
                 return self.bisect(layout, ladder, low + 1, high)
         return 0

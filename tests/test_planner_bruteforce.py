@@ -61,6 +61,8 @@ class Case:
     fabric: str = "infiniband"
     mtp: bool | None = None
     context: int | None = None
+    fraction: float | None = None
+    chunk: int | None = None
     tp: int | None = None
     pp: int | None = None
 
@@ -74,6 +76,8 @@ class Case:
             "fabric-": self.fabric if self.fabric != "infiniband" else None,
             "mtp": self.mtp,
             "context": self.context,
+            "fraction": self.fraction,
+            "chunk": self.chunk,
             "tp": self.tp,
             "pp": self.pp,
         }
@@ -107,6 +111,8 @@ def spec_of(case: Case) -> Spec:
         "serving": {
             "context": "auto" if case.context is None else case.context,
             "mtp": "auto" if case.mtp is None else case.mtp,
+            "memory_fraction": case.fraction or "auto",
+            "prefill_chunk": case.chunk or "auto",
         },
         "layout": {"tp": case.tp, "pp": case.pp},
     }
@@ -159,6 +165,8 @@ def other_cases() -> Iterator[Case]:
         yield Case(framework, "gb200-186gb", 8, fabric="tcp")
         yield from (Case(framework, H100, gpus, mtp=True) for gpus in (9, 12, 16))
         yield from (Case(framework, H200, gpus, mtp=True) for gpus in (6, 8))
+        yield Case(framework, H100, 16, mtp=True, fabric="tcp")
+        yield Case(framework, H100, 16, mtp=True, per_host=4)
         for gpu, gpus in ((H100, 16), (H200, 8), (H200, 12), (B200, 5), (B300, 4)):
             yield from (Case(framework, gpu, gpus, context=context) for context in (300_000, LONGEST))
     for gpus in (10, 12, 16):
@@ -166,6 +174,11 @@ def other_cases() -> Iterator[Case]:
         yield Case("vllm", H100, gpus, version="0.33.0")
     for context in (230_000, 262_144, 262_145, 270_000, 300_000):
         yield Case("vllm", H100, 18, version="0.33.0", context=context, tp=1, pp=18)
+    yield Case("vllm", H100, 12, version="0.33.0", context=300_000, fraction=0.931, tp=4, pp=3)
+    for fraction, chunk in ((0.87, 2048), (0.88, 4096), (0.91, 8192)):
+        yield Case("vllm", "h20-96gb", 10, fraction=fraction, chunk=chunk)
+    for framework in ("sglang", "vllm"):
+        yield from (Case(framework, H100, 12, fraction=fraction) for fraction in (0.9, 0.93))
 
 
 CASES = (*swept_cases(), *other_cases())
@@ -486,6 +499,15 @@ def test_the_layout_is_the_one_that_an_enumeration_prefers(case: Case) -> None:
     assert_minimax(plan, case)
 
 
+def assert_no_more_is_taken_than_needed(plan: Plan, case: Case) -> None:
+    """A fraction that the planner raised for the whole context is the least one, in thousandths."""
+    settings, engine = plan.settings, ENGINES[case.framework]
+    raised = settings.memory_fraction > engine.default_fraction(plan.spec, plan.layout, settings)
+    if raised and settings.context == case.target and case.fraction is None:
+        lower = replace(settings, memory_fraction=round(settings.memory_fraction - 0.001, 3))
+        assert not room_of(plan.spec, plan.layout, lower).holds(settings.context, TIGHT)
+
+
 @every_case
 def test_verdict_and_context_follow_from_what_the_layout_holds(case: Case) -> None:
     plan, best = plan_of(case), best_sizes(case)
@@ -499,6 +521,7 @@ def test_verdict_and_context_follow_from_what_the_layout_holds(case: Case) -> No
     context = plan.settings.context
     assert context == (case.target if grade == ASKED else reduced_context(case.kind, *best))
     assert room_of(plan.spec, plan.layout, plan.settings).holds(context, TIGHT)
+    assert_no_more_is_taken_than_needed(plan, case)
 
 
 @every_case
