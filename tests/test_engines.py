@@ -41,6 +41,10 @@ ENGINES = {
     "vllm": ("vllm", "vllm"),
     "transformers": ("transformers", "transformers"),
 }
+# Releases whose parser does not import in the shared environment, and why: each is skipped by name.
+NOT_IMPORTABLE = {
+    ("sglang", "0.5.13.post1"): "it registers a configuration that newer releases of transformers already hold",
+}
 FURTHEST = {"sglang": "parsed", "ktransformers": "parsed", "transformers": "parsed", "vllm": "configured"}
 LEADER = "192.0.2.1"
 Question = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
@@ -67,6 +71,8 @@ def report_missing(framework: str, what: str) -> NoReturn:
 
 def installed(framework: str, version: str) -> tuple[Path, Path]:
     """The Python and the unpacked release; skips or fails when one is missing."""
+    if why := NOT_IMPORTABLE.get((framework, version)):
+        pytest.skip(f"NOT ASKED: {framework} {version}: {why}")
     package, environment = ENGINES[framework]
     folder = Path(os.environ.get("GLMDEPLOY_ENGINES") or "/nonexistent").absolute()
     python, wheel = folder / environment / "bin/python", folder / "wheels" / f"{package}-{version}"
@@ -217,7 +223,7 @@ def compose_words(bundle: Path) -> Iterator[Question]:
     for path in sorted(bundle.glob("compose/**/compose.yaml")):
         for service in yaml.safe_load(path.read_text())["services"].values():
             argv = tuple(filled(word) for word in [*service["entrypoint"], *service["command"]])
-            yield argv, of_engine(service["environment"])
+            yield argv, of_engine(service.get("environment", {}))
 
 
 def containers(node: Any) -> Iterator[Any]:
@@ -245,7 +251,7 @@ def test_golden_bundles_are_accepted(
         plan = pipeline.judge(pipeline.open_profile(bundle.name)).plan
         assert plan
         questions = [*script_words(bundle), *compose_words(bundle), *kubernetes_words(bundle)]
-        assert len(questions) >= 3, f"{bundle.name} holds a command line for each target"
+        assert len(questions) >= len(plan.spec.targets), f"{bundle.name} holds a command line for each target"
         by_version.setdefault(str(plan.spec.version), []).extend(questions)
     assert by_version
     found = []
@@ -257,13 +263,20 @@ def test_golden_bundles_are_accepted(
 
 
 GPUS = ("8xh100", "10xh100", "16xh100", "8xh200", "16xh200", "8xb200", "8xb300", "4xgb300", "8xmi300x", "8xmi355x")
-MORE_GPUS = ("8xh20-141gb", "32xh100", "20xh100", "16xrtxpro6000")
+MORE_GPUS = ("8xh20-141gb", "32xh100")
+KT_GPUS = tuple(f"{count}x{gpu}" for gpu in ("h100", "h200", "b200", "l40s") for count in (1, 2, 4))
 OPTIONS: tuple[dict[str, Any], ...] = (
-    {},
     {"serving": {"strategy": "balanced", "served_names": ["glm"], "port": 9000}},
     {"serving": {"strategy": "high-throughput", "mtp": False, "memory_fraction": 0.9}},
     {"serving": {"thinking": "high", "concurrency": 16, "kv_cache_dtype": "bf16"}, "secrets": {"api_key": "key"}},
     {"serving": {"thinking": "off", "context": 65536, "prefill_chunk": 4096}, "model": {"source": {"path": "/m"}}},
+    {"serving": {"kv_cache_dtype": "fp8", "concurrency": 64}, "secrets": {"api_key": "key"}},
+    {"serving": {"kv_cache_dtype": "bf16", "context": 32768}},
+    {"serving": {"strategy": "balanced", "concurrency": 1, "context": 49152}},
+    {"serving": {"mtp": False, "port": 8080}},
+    {"serving": {"strategy": "high-throughput", "prefill_chunk": 2048, "thinking": "high"}},
+    {"serving": {"context": 98304, "served_names": ["org/glm-5.2"]}, "cluster": {"fabric": "tcp"}},
+    {"layout": {"pp": 2}, "serving": {"concurrency": 12}},
 )
 
 
@@ -274,7 +287,7 @@ def judged(framework: str, version: str, gpus: str, checkpoint: str, options: di
     if "source" in model:
         repo = next(c.repo for c in catalog.load().models["glm-5.2"].checkpoints if c.id == checkpoint)
         model["source"] = {"path": f"/m/{repo.rpartition('/')[2]}"}
-    cluster: dict[str, Any] = {"gpu": gpu, "gpus": int(count)}
+    cluster: dict[str, Any] = {**options.get("cluster", {}), "gpu": gpu, "gpus": int(count)}
     if framework == "ktransformers":
         cluster |= {"host_memory": "4 TiB", "cpu_cores": 96, "numa_nodes": 2}
     document = {
@@ -293,10 +306,15 @@ def judged(framework: str, version: str, gpus: str, checkpoint: str, options: di
 @cache
 def sweep(framework: str, version: str) -> tuple[Question, ...]:
     """What a release gets from us over GPUs, checkpoints and options, every command line once."""
-    gpus = (*GPUS, *MORE_GPUS) if framework in {"sglang", "vllm"} else (*GPUS, "8xl40s", "2xb300", "1xh200")
+    gpus = (*GPUS, *MORE_GPUS) if framework in {"sglang", "vllm"} else (*GPUS, "8xl40s", "2xb300", "1xh200", *KT_GPUS)
     checkpoints = ("fp8", "bf16", "nvfp4", "mxfp4", "w4afp8") if framework in {"sglang", "vllm"} else ("fp8", "bf16")
-    cells = itertools.product(gpus, checkpoints, OPTIONS)
-    return tuple(dict.fromkeys(q for cell in cells for q in judged(framework, version, *cell)))
+    found: dict[Question, None] = {}
+    for cell in itertools.product(gpus, checkpoints):
+        # where the plain deployment is refused, the others mostly are as well, and take long to say so
+        if plain := list(judged(framework, version, *cell, {})):
+            found.update(dict.fromkeys(plain))
+            found.update(dict.fromkeys(q for options in OPTIONS for q in judged(framework, version, *cell, options)))
+    return tuple(found)
 
 
 @pytest.mark.parametrize(("framework", "version"), RELEASES)
@@ -317,6 +335,51 @@ def test_every_rendered_command_line_is_accepted(
 
 
 def test_the_sweep_is_large() -> None:
-    for framework, version in RELEASES:
-        installed(framework, version)
-    assert sum(len(sweep(*release)) for release in RELEASES) >= 2000
+    asked = [release for release in RELEASES if release not in NOT_IMPORTABLE]
+    for release in asked:
+        installed(*release)
+    assert sum(len(sweep(*release)) for release in asked) >= 2000
+
+
+# What the real parsers refuse: framework and the words after its launcher.
+WRONG = [
+    ("sglang", "--model-path m --no-such-option"),
+    ("sglang", "--model-path m --tp-size eight"),
+    ("sglang", "--model-path m --tp-size"),
+    ("sglang", "--model-path m --mem-fraction-static high"),
+    ("sglang", "--model-path m --kv-cache-dtype int3"),
+    ("sglang", "--model-path m --max-model-len 4096"),
+    ("sglang", "--model-path m --enable-metrics=yes"),
+    ("sglang", "--model-path m --tool-call-parser glm99"),
+    ("sglang", "--model-path m stray"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --no-such-option"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --tensor-parallel-size eight"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --tensor-parallel-size 7"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --kv-cache-dtype int3"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --context-length 4096"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --gpu-memory-utilization high"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --speculative-config {"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --max-model-len 2000000"),
+    ("transformers", "m --no-such-option"),
+    ("transformers", "m --port http"),
+    ("transformers", "m --tp-size 8"),
+    ("transformers", "m stray"),
+    ("transformers", "m --reasoning maybe"),
+]
+
+
+@pytest.mark.parametrize("framework", ["sglang", "vllm", "transformers"])
+def test_what_the_parser_refuses_is_refused_here_too(
+    framework: str, ask: Callable[..., list[Any]], run: Callable[..., Result], tmp_path: Path
+) -> None:
+    version = max(catalog.load().frameworks[framework].tested)
+    launcher = "python3 -m sglang.launch_server" if framework == "sglang" else f"{framework} serve"
+    lines = [f"{launcher} {words}" for name, words in WRONG if name == framework]
+    answers = ask(framework, str(version), [(tuple(line.split()), ()) for line in lines])
+    found = [f"the parser takes: {line}" for line, answer in zip(lines, answers, strict=True) if answer["ok"]]
+    for index, line in enumerate(lines):
+        path = tmp_path / f"{index}.json"
+        path.write_text(json.dumps(line.split()))
+        if run("lint", "--framework", framework, "--framework-version", str(version), "--argv", str(path)).code != 1:
+            found.append(f"glmdeploy takes: {line}")
+    fail_if(found)

@@ -25,12 +25,15 @@ def stand_in(name: str) -> None:
 
 def prepare() -> asked.Ask:
     """Build the parser of this release."""
+    unchecked = ModuleType("transformers.dependency_versions_check")  # see transformers_parser.py
+    unchecked.__dict__["dep_version_check"] = lambda *_: None
+    sys.modules[unchecked.__name__] = unchecked
     with contextlib.suppress(ImportError):
         from transformers.utils import is_torchvision_available  # noqa: PLC0415
 
         is_torchvision_available()  # it remembers the answer, which the stand-in would change
-    for name in ("torchvision", "torchvision.io"):
-        stand_in(name)
+    for name in ("", ".io", ".transforms", ".transforms.functional", ".transforms.v2", ".transforms.v2.functional"):
+        stand_in(f"torchvision{name}")
     from sglang.srt.server_args import ServerArgs  # noqa: PLC0415  it takes 10 s, and stdin is read before
 
     parser = argparse.ArgumentParser(prog="sglang serve")
