@@ -43,6 +43,10 @@ ROOM = 8_000_000_000  # bytes that the three environments and pip's temporary fi
 LIMIT = 900  # seconds for one environment
 
 
+# Releases that golden bundles use beside those.
+OF_BUNDLES = {"vllm": {"0.28.0"}}
+
+
 class NotHereError(Exception):
     """Something cannot be installed on this machine, for the reason given."""
 
@@ -52,7 +56,7 @@ def versions(framework: str) -> list[str]:
     entry = catalog.load().frameworks[framework]
     if os.environ.get("GLMDEPLOY_ENGINE_VERSIONS") == "all":
         return [str(v) for v in entry.tested]
-    return [str(v) for v in sorted({min(entry.tested), entry.default, max(entry.tested)})]
+    return sorted({*map(str, (min(entry.tested), entry.default, max(entry.tested))), *OF_BUNDLES.get(framework, ())})
 
 
 def call(*command: str | Path) -> None:
