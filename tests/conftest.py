@@ -131,3 +131,24 @@ class BundleExtension(SingleFileSnapshotExtension):
 def bundle_snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
     """Golden files under tests/bundles."""
     return snapshot.use_extension(BundleExtension)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the released parsers were asked (tests/test_engines.py), also when all went well."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.getreports(kind)]
+    properties = [item for report in reports for item in report.user_properties]
+    asked = [value for name, value in properties if name == "asked"]
+    if not asked:
+        return
+    terminalreporter.section("the released parsers")
+    for name, value in properties:
+        if name == "engines":
+            terminalreporter.write_line(str(value))
+    for framework, version, count, refused, configured in asked:
+        engine = f", {configured:,} through create_engine_config" if framework == "vllm" else ""
+        terminalreporter.write_line(f"sweep, {framework} {version}: {count:,} command lines, {refused} refused{engine}")
+    total, refused, configured = (sum(row[column] for row in asked) for column in (2, 3, 4))
+    terminalreporter.write_line(
+        f"sweep: {total:,} command lines over {len(asked)} releases, {refused} refused;"
+        f" {configured:,} went through vLLM's create_engine_config"
+    )

@@ -1,0 +1,385 @@
+"""What the released frameworks' own parsers say to our command lines, and that we refuse what they refuse.
+
+`python .ci/engines/setup.py DIR` installs them without a GPU, and GLMDEPLOY_ENGINES=DIR shows them to these tests.
+Without it every test here is skipped; GLMDEPLOY_REQUIRE_ENGINES="sglang vllm transformers" makes that a failure for
+the environments it names. The oldest, the default and the newest release of each framework are asked, and with
+GLMDEPLOY_ENGINE_VERSIONS=all every supported one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+import yaml
+from conftest import BUNDLES
+
+from glmdeploy import catalog, pipeline
+from glmdeploy.source import from_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from conftest import Result
+
+    from glmdeploy.models import Checkpoint, Model
+
+pytestmark = pytest.mark.engines
+
+SCRIPTS = Path(__file__).parents[1] / ".ci/engines"
+# Framework -> package, and the environment that imports it.
+ENGINES = {
+    "sglang": ("sglang", "sglang"),
+    "ktransformers": ("sglang-kt", "sglang"),
+    "vllm": ("vllm", "vllm"),
+    "transformers": ("transformers", "transformers"),
+}
+# Releases whose parser does not import in the shared environment, and why: each is skipped by name.
+NOT_IMPORTABLE = {
+    ("sglang", "0.5.13.post1"): "it registers a configuration that newer releases of transformers already hold",
+}
+FURTHEST = {"sglang": "parsed", "ktransformers": "parsed", "transformers": "parsed", "vllm": "configured"}
+LEADER = "192.0.2.1"
+Question = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
+
+
+def versions(framework: str) -> list[str]:
+    """The releases to ask; .ci/engines/setup.py installs the same ones."""
+    entry = catalog.load().frameworks[framework]
+    if os.environ.get("GLMDEPLOY_ENGINE_VERSIONS") == "all":
+        return [str(v) for v in entry.tested]
+    return [str(v) for v in sorted({min(entry.tested), entry.default, max(entry.tested)})]
+
+
+RELEASES = [(framework, version) for framework in ENGINES for version in versions(framework)]
+
+
+def report_missing(framework: str, what: str) -> NoReturn:
+    environment = ENGINES[framework][1]
+    reason = f"NOT ASKED: {what}: run `python .ci/engines/setup.py DIR` and set GLMDEPLOY_ENGINES=DIR"
+    if environment in os.environ.get("GLMDEPLOY_REQUIRE_ENGINES", "").split():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def installed(framework: str, version: str) -> tuple[Path, Path]:
+    """The Python and the unpacked release; skips or fails when one is missing."""
+    if why := NOT_IMPORTABLE.get((framework, version)):
+        pytest.skip(f"NOT ASKED: {framework} {version}: {why}")
+    package, environment = ENGINES[framework]
+    folder = Path(os.environ.get("GLMDEPLOY_ENGINES") or "/nonexistent").absolute()
+    python, wheel = folder / environment / "bin/python", folder / "wheels" / f"{package}-{version}"
+    for path in (python, wheel):
+        if not path.exists():
+            report_missing(framework, f"{framework} {version}")
+    return python, wheel
+
+
+@pytest.fixture(scope="session")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, Sequence[Question]], list[Any]]:
+    """Ask a release about command lines, each with its environment variables."""
+    home = tmp_path_factory.mktemp("home")
+    for checkpoint in (model := catalog.load().models["glm-5.2"]).checkpoints:
+        folder = home / "configs" / checkpoint.repo.rpartition("/")[2]
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps(model_config(model, checkpoint)))
+
+    def asker(framework: str, version: str, questions: Sequence[Question]) -> list[Any]:
+        python, wheel = installed(framework, version)
+        script = SCRIPTS / f"{ENGINES[framework][1]}_parser.py"
+        env = {"PATH": os.defpath, "HOME": str(home), "PYTHONPATH": str(wheel), "PYTHONDONTWRITEBYTECODE": "1"}
+        env |= {"GLMDEPLOY_CONFIGS": str(home / "configs"), "VLLM_CACHE_ROOT": str(home / f"vllm-{version}")}
+        asked = json.dumps([{"argv": argv, "env": dict(variables)} for argv, variables in questions])
+        done = subprocess.run(
+            [python, script], input=asked, env=env, cwd=home, capture_output=True, text=True, timeout=1200, check=False
+        )
+        assert done.returncode == 0, f"{framework} {version} does not answer:\n{done.stderr[-3000:]}"
+        return json.loads(done.stdout)
+
+    return asker
+
+
+QUANTIZATION: dict[str, Any] = {
+    "bf16": None,
+    "fp8": {"quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3", "weight_block_size": [128, 128]},
+    "nvfp4": {
+        "quant_method": "modelopt",
+        "quant_algo": "NVFP4",
+        "producer": {"name": "modelopt"},
+        "kv_cache_scheme": {"dynamic": False, "num_bits": 8, "type": "float"},
+        "ignore": ["lm_head", "*self_attn*", "*mlp.shared_experts*"],
+    },
+    "mxfp4": {
+        "quant_method": "quark",
+        "global_quant_config": {},
+        "layer_quant_config": {},
+        "export": {"kv_cache_group": [], "pack_method": "reorder"},
+        "exclude": ["lm_head"],
+    },
+    "w4afp8": {"quant_method": "w4afp8"},
+}
+
+
+def model_config(model: Model, checkpoint: Checkpoint) -> dict[str, Any]:
+    """A config.json with the catalogue's sizes: what an engine's configuration is computed from."""
+    own = [i < model.index_offset or (i - model.index_offset + 1) % model.index_freq == 0 for i in range(model.layers)]
+    quantization = QUANTIZATION[checkpoint.id]
+    return {
+        "architectures": ["GlmMoeDsaForCausalLM"],
+        "model_type": "glm_moe_dsa",
+        "dtype": "bfloat16",
+        "hidden_act": "silu",
+        "num_hidden_layers": model.layers,
+        "first_k_dense_replace": model.dense_layers,
+        "mlp_layer_types": ["dense" if i < model.dense_layers else "sparse" for i in range(model.layers)],
+        "indexer_types": ["full" if full else "shared" for full in own],
+        "hidden_size": model.hidden,
+        "intermediate_size": model.dense_intermediate,
+        "moe_intermediate_size": model.expert_intermediate,
+        "num_attention_heads": model.heads,
+        "num_key_value_heads": model.heads,
+        "q_lora_rank": model.q_lora,
+        "kv_lora_rank": model.kv_lora,
+        "qk_nope_head_dim": model.qk_nope,
+        "qk_rope_head_dim": model.qk_rope,
+        "qk_head_dim": model.qk_nope + model.qk_rope,
+        "head_dim": model.qk_rope,
+        "v_head_dim": model.v_head,
+        "vocab_size": model.vocab,
+        "n_routed_experts": model.experts,
+        "n_shared_experts": model.shared_experts,
+        "num_experts_per_tok": model.experts_per_token,
+        "n_group": 1,
+        "topk_group": 1,
+        "scoring_func": "sigmoid",
+        "topk_method": "noaux_tc",
+        "index_n_heads": model.index_heads,
+        "index_head_dim": model.index_head,
+        "index_topk": model.index_topk,
+        "index_topk_freq": model.index_freq,
+        "index_skip_topk_offset": model.index_offset,
+        "num_nextn_predict_layers": model.mtp_layers,
+        "max_position_embeddings": model.max_context,
+        "rope_parameters": {"rope_theta": 8_000_000, "rope_type": "default"},
+        "tie_word_embeddings": False,
+        **({"quantization_config": quantization} if quantization else {}),
+    }
+
+
+def of_engine(env: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """The variables that the engines read."""
+    return tuple(sorted((k, v) for k, v in env.items() if k.startswith(("VLLM_", "SGLANG_"))))
+
+
+def objections(questions: Sequence[Question], answers: Sequence[Any], furthest: str) -> list[str]:
+    """What the parser refused, guessed, or did not come to the end of."""
+    return [
+        f"{answer['stage']}: {answer['error']}{answer['abbreviated'] or ''}\n    {' '.join(argv)} {dict(env)}"
+        for (argv, env), answer in zip(questions, answers, strict=True)
+        if not answer["ok"] or answer["abbreviated"] or answer["stage"] != furthest
+    ]
+
+
+def fail_if(found: list[str]) -> None:
+    if found:
+        shown = "\n".join(found[:10])
+        pytest.fail(f"{len(found)} command lines are refused, such as\n{shown}", pytrace=False)
+
+
+def script_words(bundle: Path) -> Iterator[Question]:
+    """What every script prints, a worker for each of its ranks."""
+    for script in sorted(bundle.glob("script/*.sh")):
+        ranks = re.findall(r"^(\d+)\)$", script.read_text(), re.MULTILINE) if script.name == "worker.sh" else [""]
+        for rank in ranks:
+            argv = ["bash", str(script), "--print", *(["--rank", rank] if rank else [])]
+            env = {"PATH": os.environ["PATH"], "GLM_LEADER_ADDRESS": LEADER, "GLM_API_KEY": "key"}
+            done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
+            said = subprocess.run(
+                ["bash", "-c", f"printf '%s\\0' {done.stdout}"], capture_output=True, text=True, check=True
+            )
+            variables = dict(line.removeprefix("with ").split("=", 1) for line in done.stderr.splitlines())
+            yield tuple(said.stdout.split("\0")[:-1]), of_engine(variables)
+
+
+def filled(word: str) -> str:
+    """A word with the variables of Compose and Kubernetes replaced."""
+
+    def value(match: re.Match[str]) -> str:
+        return "1" if re.search("INDEX|RANK", match[1]) else LEADER
+
+    return re.sub(r"\$\((\w+)\)|(?<!\$)\$\{(\w+)[^}]*\}", lambda m: value(m) if m[1] else LEADER, word).replace(
+        "$$", "$"
+    )
+
+
+def compose_words(bundle: Path) -> Iterator[Question]:
+    for path in sorted(bundle.glob("compose/**/compose.yaml")):
+        for service in yaml.safe_load(path.read_text())["services"].values():
+            argv = tuple(filled(word) for word in [*service["entrypoint"], *service["command"]])
+            yield argv, of_engine(service.get("environment", {}))
+
+
+def containers(node: Any) -> Iterator[Any]:
+    """Every container below a manifest's node."""
+    if isinstance(node, dict):
+        yield from node.get("containers", [])
+        node = list(node.values())
+    for inner in node if isinstance(node, list) else ():
+        yield from containers(inner)
+
+
+def kubernetes_words(bundle: Path) -> Iterator[Question]:
+    for path in sorted(bundle.glob("kubernetes/*.yaml")):
+        for container in itertools.chain.from_iterable(map(containers, yaml.safe_load_all(path.read_text()))):
+            argv = tuple(filled(word) for word in [*container["command"], *container["args"]])
+            yield argv, of_engine({e["name"]: e["value"] for e in container.get("env", []) if "value" in e})
+
+
+@pytest.mark.parametrize("framework", ENGINES)
+def test_golden_bundles_are_accepted(
+    framework: str, ask: Callable[..., list[Any]], record_property: Callable[[str, object], None]
+) -> None:
+    by_version: dict[str, list[Question]] = {}
+    for bundle in sorted(BUNDLES.glob(f"*-{framework}")):
+        plan = pipeline.judge(pipeline.open_profile(bundle.name)).plan
+        assert plan
+        questions = [*script_words(bundle), *compose_words(bundle), *kubernetes_words(bundle)]
+        assert len(questions) >= len(plan.spec.targets), f"{bundle.name} holds a command line for each target"
+        by_version.setdefault(str(plan.spec.version), []).extend(questions)
+    assert by_version
+    found = []
+    for version, questions in by_version.items():
+        answers = ask(framework, version, questions)
+        found += objections(questions, answers, FURTHEST[framework])
+        record_property("engines", f"golden bundles, {framework} {version}: {len(questions)} command lines asked")
+    fail_if(found)
+
+
+GPUS = ("8xh100", "10xh100", "16xh100", "8xh200", "16xh200", "8xb200", "8xb300", "4xgb300", "8xmi300x", "8xmi355x")
+MORE_GPUS = ("8xh20-141gb", "32xh100")
+KT_GPUS = tuple(f"{count}x{gpu}" for gpu in ("h100", "h200", "b200", "l40s") for count in (1, 2, 4))
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {"serving": {"strategy": "balanced", "served_names": ["glm"], "port": 9000}},
+    {"serving": {"strategy": "high-throughput", "mtp": False, "memory_fraction": 0.9}},
+    {"serving": {"thinking": "high", "concurrency": 16, "kv_cache_dtype": "bf16"}, "secrets": {"api_key": "key"}},
+    {"serving": {"thinking": "off", "context": 65536, "prefill_chunk": 4096}, "model": {"source": {"path": "/m"}}},
+    {"serving": {"kv_cache_dtype": "fp8", "concurrency": 64}, "secrets": {"api_key": "key"}},
+    {"serving": {"kv_cache_dtype": "bf16", "context": 32768}},
+    {"serving": {"strategy": "balanced", "concurrency": 1, "context": 49152}},
+    {"serving": {"mtp": False, "port": 8080}},
+    {"serving": {"strategy": "high-throughput", "prefill_chunk": 2048, "thinking": "high"}},
+    {"serving": {"context": 98304, "served_names": ["org/glm-5.2"]}, "cluster": {"fabric": "tcp"}},
+    {"layout": {"pp": 2}, "serving": {"concurrency": 12}},
+)
+
+
+def judged(framework: str, version: str, gpus: str, checkpoint: str, options: dict[str, Any]) -> Iterator[Question]:
+    """The command lines of one deployment; none where it is refused."""
+    count, _, gpu = gpus.partition("x")
+    model = {**options.get("model", {}), "checkpoint": checkpoint}
+    if "source" in model:
+        repo = next(c.repo for c in catalog.load().models["glm-5.2"].checkpoints if c.id == checkpoint)
+        model["source"] = {"path": f"/m/{repo.rpartition('/')[2]}"}
+    cluster: dict[str, Any] = {**options.get("cluster", {}), "gpu": gpu, "gpus": int(count)}
+    if framework == "ktransformers":
+        cluster |= {"host_memory": "4 TiB", "cpu_cores": 96, "numa_nodes": 2}
+    document = {
+        "apiVersion": "glmdeploy/v1",
+        "name": "t",
+        **options,
+        "model": model,
+        "cluster": cluster,
+        "framework": {"name": framework, "version": version},
+        "targets": ["script"],
+    }
+    for process in pipeline.judge(from_options(document, {}), for_targets=False).processes:
+        yield tuple(process.words(leader=LEADER, api_key="key")), of_engine(dict(process.env))
+
+
+@cache
+def sweep(framework: str, version: str) -> tuple[Question, ...]:
+    """What a release gets from us over GPUs, checkpoints and options, every command line once."""
+    gpus = (*GPUS, *MORE_GPUS) if framework in {"sglang", "vllm"} else (*GPUS, "8xl40s", "2xb300", "1xh200", *KT_GPUS)
+    checkpoints = ("fp8", "bf16", "nvfp4", "mxfp4", "w4afp8") if framework in {"sglang", "vllm"} else ("fp8", "bf16")
+    found: dict[Question, None] = {}
+    for cell in itertools.product(gpus, checkpoints):
+        # where the plain deployment is refused, the others mostly are as well, and take long to say so
+        if plain := list(judged(framework, version, *cell, {})):
+            found.update(dict.fromkeys(plain))
+            found.update(dict.fromkeys(q for options in OPTIONS for q in judged(framework, version, *cell, options)))
+    return tuple(found)
+
+
+@pytest.mark.parametrize(("framework", "version"), RELEASES)
+def test_every_rendered_command_line_is_accepted(
+    framework: str,
+    version: str,
+    ask: Callable[..., list[Any]],
+    record_property: Callable[[str, object], None],
+) -> None:
+    installed(framework, version)
+    questions = sweep(framework, version)
+    assert questions
+    answers = ask(framework, version, questions)
+    found = objections(questions, answers, FURTHEST[framework])
+    configured = sum(answer["stage"] == "configured" for answer in answers)
+    record_property("asked", [framework, version, len(questions), len(found), configured])
+    fail_if(found)
+
+
+def test_the_sweep_is_large() -> None:
+    asked = [release for release in RELEASES if release not in NOT_IMPORTABLE]
+    for release in asked:
+        installed(*release)
+    assert sum(len(sweep(*release)) for release in asked) >= 2000
+
+
+# What the real parsers refuse: framework and the words after its launcher.
+WRONG = [
+    ("sglang", "--model-path m --no-such-option"),
+    ("sglang", "--model-path m --tp-size eight"),
+    ("sglang", "--model-path m --tp-size"),
+    ("sglang", "--model-path m --mem-fraction-static high"),
+    ("sglang", "--model-path m --kv-cache-dtype int3"),
+    ("sglang", "--model-path m --max-model-len 4096"),
+    ("sglang", "--model-path m --enable-metrics=yes"),
+    ("sglang", "--model-path m --tool-call-parser glm99"),
+    ("sglang", "--model-path m stray"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --no-such-option"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --tensor-parallel-size eight"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --tensor-parallel-size 7"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --kv-cache-dtype int3"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --context-length 4096"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --gpu-memory-utilization high"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --speculative-config {"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --max-model-len 2000000"),
+    ("transformers", "m --no-such-option"),
+    ("transformers", "m --port http"),
+    ("transformers", "m --tp-size 8"),
+    ("transformers", "m stray"),
+    ("transformers", "m --reasoning maybe"),
+]
+
+
+@pytest.mark.parametrize("framework", ["sglang", "vllm", "transformers"])
+def test_what_the_parser_refuses_is_refused_here_too(
+    framework: str, ask: Callable[..., list[Any]], run: Callable[..., Result], tmp_path: Path
+) -> None:
+    version = max(catalog.load().frameworks[framework].tested)
+    launcher = "python3 -m sglang.launch_server" if framework == "sglang" else f"{framework} serve"
+    lines = [f"{launcher} {words}" for name, words in WRONG if name == framework]
+    answers = ask(framework, str(version), [(tuple(line.split()), ()) for line in lines])
+    found = [f"the parser takes: {line}" for line, answer in zip(lines, answers, strict=True) if answer["ok"]]
+    for index, line in enumerate(lines):
+        path = tmp_path / f"{index}.json"
+        path.write_text(json.dumps(line.split()))
+        if run("lint", "--framework", framework, "--framework-version", str(version), "--argv", str(path)).code != 1:
+            found.append(f"glmdeploy takes: {line}")
+    fail_if(found)
