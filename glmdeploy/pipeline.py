@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from glmdeploy import catalog, resources, rules, source, targets
 from glmdeploy.commandline import strip_launcher
-from glmdeploy.diagnostics import Diagnostic, ProfileError, Span, has_errors
+from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span, has_errors
 from glmdeploy.frameworks import ENGINES, LAUNCH
 from glmdeploy.planner import make_plan
 from glmdeploy.profile import API_VERSION, Profile, as_yaml, parse
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from glmdeploy.bundle import Bundle
+    from glmdeploy.flags import Framework
     from glmdeploy.plan import Plan, Process
     from glmdeploy.source import Source
 
@@ -160,12 +161,15 @@ def lint_argv(framework: str, version: str | None, name: str) -> list[Diagnostic
     chosen = _version(version, entry.default)
     text = source.text(Path(name))
     spans = list(_words(name, text))
+    if not spans:
+        raise ProfileError([Diagnostic("GLM018", "no command line in this file", span=Span(name, 1, 1))])
     skipped, words = strip_launcher([word for word, _ in spans])
     found = [
         Diagnostic(f.code, f.message, f.level, span=spans[skipped + f.index][1], hint=f.hint)
         for f in rules.arguments.judge(entry, chosen, words)
     ]
-    whole = spans[0][1] if spans else Span(name, 1, 1)
+    whole = spans[0][1]
+    found += _about_version(entry, chosen)
     for code, why, rule in rules.engine.judge(entry, chosen, words):
         found.append(
             Diagnostic(code, f"{entry.name} refuses this: {why}", span=whole, notes=(f"checked in {rule.source}",))
@@ -178,6 +182,17 @@ def _version(text: str | None, default: Version) -> Version:
         return Version(text) if text else default
     except InvalidVersion:
         raise ProfileError([Diagnostic("GLM108", f"`{text}` is not a version", hint=f"such as `{default}`")]) from None
+
+
+def _about_version(framework: Framework, version: Version) -> Iterable[Diagnostic]:
+    place = Span("--framework-version")
+    if version < framework.floor:
+        message = f"{framework.name} {version} cannot serve GLM-5.2: it needs {framework.floor} or newer"
+        yield Diagnostic("GLM109", message, span=place, hint=f"source: {framework.facts['floor'].source}")
+    elif version not in framework.tested:
+        nearest = catalog.options(framework.id).nearest(version)
+        message = f"the catalogue knows no {framework.name} {version}: judged by what {nearest} takes"
+        yield Diagnostic("GLM110", message, Level.WARNING, span=place, hint="name a known version")
 
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")

@@ -210,6 +210,14 @@ S, V, T, K = "sglang", "vllm", "transformers", "ktransformers"
         pytest.param(S, "0.5.21", "--tp-size 8 --tp 4", "GLM414", id="sglang-twice-under-two-names"),
         pytest.param(V, "0.33.0", "m --enable-lora --disable-lora", "GLM414", id="vllm-enable-disable"),
         pytest.param(S, "0.5.21", "--tp-size 8 --pp-size 2 --moe-dp-size 2", "GLM323", id="sglang-moe-dp-and-stages"),
+        *(
+            pytest.param(V, "0.31.0", f"m {option} 0", "GLM331", id=f"vllm-zero{option}")
+            for option in ("-tp", "--nnodes", "--decode-context-parallel-size", "--data-parallel-size")
+        ),
+        *(
+            pytest.param(S, "0.5.21", f"{option} 0", "GLM331", id=f"sglang-zero{option}")
+            for option in ("--tp-size", "--nnodes", "--ep-size", "--dcp-size", "--moe-dp-size", "--attn-cp-size")
+        ),
         pytest.param(T, "5.23.0", "m --tensor-parallel-size 8", "GLM416", id="transformers-has-no-tp"),
         pytest.param(T, "5.23.0", "m --api-key k", "GLM416", id="transformers-has-no-key"),
         pytest.param(K, "0.7.2", "--kt-num-gpu-experts many", "GLM412", id="kt-bad-int"),
@@ -299,6 +307,32 @@ def test_lint_of_a_json_command_line(run: Callable[..., Result], tmp_path: Path)
     assert "error[GLM018]" in run("lint", "--framework", "vllm", "--argv", str(file)).err
     file.write_text("vllm serve 'open")
     assert "error[GLM018]" in run("lint", "--framework", "vllm", "--argv", str(file)).err
+
+
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [pytest.param("0.4.0", 1, id="below-the-floor"), pytest.param("9.9.9", 0, id="unknown")],
+)
+def test_lint_of_a_command_line_knows_its_versions(
+    run: Callable[..., Result], tmp_path: Path, version: str, code: int
+) -> None:
+    file = tmp_path / "run.sh"
+    file.write_text("python3 -m sglang.launch_server --model-path m\n")
+    result = run("lint", "--framework", "sglang", "--framework-version", version, "--argv", str(file))
+    assert result.code == code
+    assert ("error[GLM109]" if code else "warning[GLM110]") in result.err
+
+
+@pytest.mark.parametrize("text", ["", "[]", "# nothing\n", "A=1\n"])
+def test_a_file_without_a_command_line_is_refused(run: Callable[..., Result], tmp_path: Path, text: str) -> None:
+    file = tmp_path / "run.sh"
+    file.write_text(text)
+    result = run("lint", "--framework", "vllm", "--argv", str(file))
+    assert (result.code, "error[GLM018]" in result.err) == (1, True)
+
+
+def test_an_endless_number_is_no_crash() -> None:
+    assert _errors(V, "0.31.0", ["m", "--max-model-len", "9" * 400]) == []
 
 
 def test_lint_of_nothing_or_both_is_usage(run: Callable[..., Result]) -> None:

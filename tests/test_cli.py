@@ -368,6 +368,7 @@ def test_vllm_never_batches_fewer_tokens_than_requests(run: Run) -> None:
     [
         "env.HF_TOKEN=hf_abcdefghijklmnopqrst",
         "extra_args=[--hf-token, abcdefgh]",
+        "extra_args=[--api_key=abcdefgh]",
         "extra_args=[--api-k, abcdefgh]",
         "env.AUTH=Bearer abcdefghij",
     ],

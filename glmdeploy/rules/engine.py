@@ -93,6 +93,8 @@ ENGINE_RULES: tuple[EngineRule, ...] = (
     EngineRule("GLM330", "vllm", checks.headless, _V + "entrypoints/cli/serve.py", "config"),
     EngineRule("GLM330", "vllm", checks.load_balancers, _V + "config/parallel.py", "config"),
     EngineRule("GLM328", "vllm", checks.tool_parser, _V + "entrypoints/openai/cli_args.py", "config"),
+    EngineRule("GLM331", "sglang", checks.sizes, _S + "arg_groups/parallel_hook.py: divides by them", "config"),
+    EngineRule("GLM331", "vllm", checks.sizes, _V + "config/parallel.py", "config"),
     EngineRule("GLM331", "vllm", checks.vllm_kv_dtype, _V + "config/cache.py CacheDType", "config"),
     EngineRule("GLM331", "vllm", checks.vllm_ranges, _V + "config/cache.py, config/scheduler.py", "config"),
     EngineRule("GLM330", "vllm", checks.speculative_json, _V + "config/speculative.py", "config"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Suffixes of whole numbers: SGLang's k is decimal and its Ki binary (0.5.23 srt/utils/common.py human_readable_int),
 # vLLM's k is decimal and its K binary (0.33.0 utils/argparse_utils.py human_readable_int).
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)(?:([kKmMgGtT])(i?))?")
+_NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(?:([kKmMgGtT])(i?))?")
 # What vLLM's CacheConfig takes beyond its parser (0.33.0 config/cache.py CacheDType).
 _VLLM_KV = frozenset(
     {
@@ -57,6 +57,10 @@ class Values:
         kilo = 1024 if binary or (suffix.isupper() and self.framework.id == "vllm") else 1000
         return int(float(digits) * kilo ** _POWERS.get(suffix.lower(), 0))
 
+    def size(self, *names: str) -> int:
+        """The value as a size to divide by: at least 1, since `sizes` speaks of the others."""
+        return max(1, self.number(*names))
+
     def has(self, *names: str) -> bool:
         """Whether any of the options is there and on."""
         return any((g := self.line.last(n)) is not None and not g.off for n in names)
@@ -73,39 +77,39 @@ class Values:
 
 
 def _tp(v: Values) -> int:
-    return v.number("--tp-size", "--tensor-parallel-size")
+    return v.size("--tp-size", "--tensor-parallel-size")
 
 
 def _pp(v: Values) -> int:
-    return v.number("--pp-size", "--pipeline-parallel-size")
+    return v.size("--pp-size", "--pipeline-parallel-size")
 
 
 def _attention_dp(v: Values) -> int:
-    inside = v.number("--attn-dp-size")
-    return inside if inside > 1 or not v.has("--enable-dp-attention") else v.number("--dp-size", "--data-parallel-size")
+    inside = v.size("--attn-dp-size")
+    return inside if inside > 1 or not v.has("--enable-dp-attention") else v.size("--dp-size", "--data-parallel-size")
 
 
 def _attention_cp(v: Values) -> int:
-    return v.number("--attn-cp-size", "--attention-context-parallel-size")
+    return v.size("--attn-cp-size", "--attention-context-parallel-size")
 
 
 def nodes_divide(v: Values) -> str:
     """The ranks share the GPUs evenly."""
-    world, nodes = _tp(v) * _pp(v), v.number("--nnodes")
+    world, nodes = _tp(v) * _pp(v), v.size("--nnodes")
     if v.framework.id == "vllm":
-        world *= v.number("--data-parallel-size") * v.number("--prefill-context-parallel-size")
+        world *= v.size("--data-parallel-size") * v.size("--prefill-context-parallel-size")
     return f"{nodes} ranks do not divide {world} GPUs" if world % nodes else ""
 
 
 def rank_in_range(v: Values) -> str:
     """A rank's number is below the number of ranks."""
-    rank, nodes = v.number("--node-rank", default=0), v.number("--nnodes")
+    rank, nodes = v.number("--node-rank", default=0), v.size("--nnodes")
     return f"rank {rank} of {nodes} ranks: they count from 0" if rank >= nodes > 1 else ""
 
 
 def stages_and_ranks(v: Values) -> str:
     """A rank has whole stages, or a stage whole ranks."""
-    pp, nodes = _pp(v), v.number("--nnodes")
+    pp, nodes = _pp(v), v.size("--nnodes")
     return (
         f"{pp} stages on {nodes} ranks: one must be a multiple of the other, or the last stage never starts"
         if pp % nodes and nodes % pp
@@ -128,10 +132,10 @@ def experts(v: Values) -> str:
     """Experts, expert parallelism and an expert's columns divide (SGLang)."""
     tp, ep, spare = (
         _tp(v),
-        v.number("--ep-size", "--expert-parallel-size"),
+        v.size("--ep-size", "--expert-parallel-size"),
         v.number("--ep-num-redundant-experts", default=0),
     )
-    moe_dp = v.number("--moe-dp-size")
+    moe_dp = v.size("--moe-dp-size")
     if v.text("--moe-a2a-backend") not in {"", "none"}:
         ep = tp
     if (v.model.experts + spare) % ep:
@@ -179,7 +183,7 @@ def page(v: Values) -> str:
 
 def context_parallel(v: Values) -> str:
     """Prefill and decode context parallelism (SGLang)."""
-    tp, cp, dcp = _tp(v), _attention_cp(v), v.number("--dcp-size", "--decode-context-parallel-size")
+    tp, cp, dcp = _tp(v), _attention_cp(v), v.size("--dcp-size", "--decode-context-parallel-size")
     prefill = v.has("--enable-prefill-cp", "--enable-dsa-prefill-context-parallel")
     if tp % dcp:
         return f"tensor parallel size {tp} is not a multiple of decode context parallel size {dcp}"
@@ -194,7 +198,7 @@ def context_parallel(v: Values) -> str:
 
 def vllm_dcp(v: Values) -> str:
     """Decode context parallelism uses the GPUs of a tensor-parallel group."""
-    tp, dcp = _tp(v), v.number("--decode-context-parallel-size")
+    tp, dcp = _tp(v), v.size("--decode-context-parallel-size")
     return f"tensor parallel size {tp} is not a multiple of decode context parallel size {dcp}" if tp % dcp else ""
 
 
@@ -215,12 +219,12 @@ def speculative_pipeline(v: Values) -> str:
 def replicas(v: Values) -> str:
     """Replicas stay on one rank and exclude attention data parallelism."""
     inside = v.has("--enable-dp-attention")
-    replicas = 1 if inside else v.number("--dp-size", "--data-parallel-size")
-    if replicas > 1 and v.number("--nnodes") > 1:
+    replicas = 1 if inside else v.size("--dp-size", "--data-parallel-size")
+    if replicas > 1 and v.size("--nnodes") > 1:
         return f"{replicas} replicas on several ranks"
     return (
         f"{replicas} replicas together with attention data parallelism"
-        if replicas > 1 and v.number("--attn-dp-size") > 1
+        if replicas > 1 and v.size("--attn-dp-size") > 1
         else ""
     )
 
@@ -233,7 +237,7 @@ def served_name(v: Values) -> str:
 
 def keys_and_workers(v: Values) -> str:
     """The key is checked by one tokenizer worker."""
-    workers = v.number("--tokenizer-worker-num")
+    workers = v.size("--tokenizer-worker-num")
     return f"--api-key with {workers} tokenizer workers" if workers > 1 and v.has("--api-key") else ""
 
 
@@ -257,7 +261,7 @@ def ray(v: Values) -> str:
     """Several ranks run without ray."""
     return (
         "--nnodes with the ray backend"
-        if v.number("--nnodes") > 1 and v.text("--distributed-executor-backend") == "ray"
+        if v.size("--nnodes") > 1 and v.text("--distributed-executor-backend") == "ray"
         else ""
     )
 
@@ -318,3 +322,15 @@ def _float(text: str) -> float:
         return float(text)
     except ValueError:
         return 1.0  # GLM412 says so
+
+
+_SIZES = (
+    *("--tp-size", "--pp-size", "--ep-size", "--dp-size", "--attn-dp-size", "--attn-cp-size", "--moe-dp-size"),
+    *("--tensor-parallel-size", "--pipeline-parallel-size", "--data-parallel-size", "--prefill-context-parallel-size"),
+    *("--dcp-size", "--decode-context-parallel-size", "--nnodes"),
+)
+
+
+def sizes(v: Values) -> str:
+    """Every parallel size is at least 1."""
+    return next((f"{name} is below 1" for name in _SIZES if v.number(name) < 1), "")

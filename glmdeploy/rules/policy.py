@@ -19,8 +19,8 @@ _SECRET_VALUE = re.compile(
     r"(?i:bearer )\S{8,}|\b(hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})\b"
 )
 # Any spelling that argparse could take for an option with a secret: --api-k, --hf-token, --admin-api-key ...
-_SECRET_OPTION = re.compile(r"--(api-k|admin-a)|--.*(token|secret|passw|api-?key|credential)", re.IGNORECASE)
-_NO_SECRET_OPTION = re.compile(r"--.*token(s|izer|-)", re.IGNORECASE)
+_SECRET_OPTION = re.compile(r"--(api[-_]k|admin[-_]a)|--.*(token|secret|passw|api[-_]?key|credential)", re.IGNORECASE)
+_NO_SECRET_OPTION = re.compile(r"--.*token(s|izer|[-_])", re.IGNORECASE)
 _OWNED = re.compile(
     r"(SGLANG|VLLM)_PP_LAYER_PARTITION|(CUDA|HIP|ROCR|GPU)_VISIBLE_DEVICES|GLMDEPLOY_API_KEY|VLLM_API_KEY"
 )
