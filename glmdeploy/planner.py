@@ -2,7 +2,8 @@
 
 Preference, first difference decides:
 
-1. holds the context that was asked for (or the default), then a smaller one, then less than useful, then none
+1. holds the context that was asked for (or the default), then a smaller one, then less than useful (most tokens
+   first), then none (least memory lacking first)
 2. multi-token prediction where the profile insists on it
 3. tensor-parallel groups span few enough hosts (one on a tcp fabric, two otherwise, any in one NVLink rack)
 4. fewer pipeline stages: each adds latency, and stages rule out multi-token prediction
