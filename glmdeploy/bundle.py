@@ -90,7 +90,7 @@ class _Writer:
                 staged.append(self.stage(artifact, made))  # noqa: PERF401  a failure must find the earlier ones in the list
             for temporary, final in staged:
                 os.replace(temporary, final)  # noqa: PTH105  the atomic call, by its name
-        except BaseException:
+        except BaseException:  # also Ctrl-C: nothing half-written stays, and it is raised again
             for temporary, _ in staged:
                 temporary.unlink(missing_ok=True)
             for folder in reversed(made):
