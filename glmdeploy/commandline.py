@@ -6,6 +6,7 @@ Nothing is judged here: what cannot be read is a `Problem` that the rules turn i
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -13,18 +14,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
-    from glmdeploy.flags import Option
+    from glmdeploy.flags import Launch, Option, Parser
 
-LAUNCHERS: tuple[tuple[str, ...], ...] = (
-    ("vllm", "serve"),
-    ("sglang", "serve"),
-    ("transformers", "serve"),
-    ("python3", "-m", "sglang.launch_server"),
-    ("python", "-m", "sglang.launch_server"),
-    ("python3", "-m", "vllm.entrypoints.openai.api_server"),
-)
-_INT = re.compile(r"[+-]?\d+\Z")
+_INT = re.compile(r"[+-]?\d+(_\d+)*\Z")
 # What each kind of whole number takes beside digits; the kinds are those of the option tables.
 _SUFFIXED = {
     "int": re.compile(r"(?!)"),
@@ -32,17 +26,23 @@ _SUFFIXED = {
     "int-case": re.compile(r"\d+(\.\d+)?[kmgt]\Z|\d+[KMGT]\Z"),
     "int-case-auto": re.compile(r"\d+(\.\d+)?[kmgt]\Z|\d+[KMGT]\Z|(?i:auto)\Z"),
 }
-_NEGATIVE_NUMBER = re.compile(r"-\d+(\.\d*)?\Z")
+_NEGATIVE_NUMBER = re.compile(r"-\d+\Z|-\d*\.\d+\Z")
+_LEVEL = "--optimization-level"
+_HELP = ("-h", "--help")
 
 
 @dataclass(frozen=True)
 class Given:
-    """One option as it stands on the command line: where, which, and the words that belong to it."""
+    """One option as it stands on the command line: where, which, and the words that belong to it.
+
+    Not ``known``: a shell puts a value in when the command runs.
+    """
 
     index: int
     written: str
     option: Option
     values: tuple[str, ...] = ()
+    known: bool = True
 
     @property
     def value(self) -> str:
@@ -67,10 +67,11 @@ class Problem:
 
 @dataclass
 class CommandLine:
-    """The options in order, the words that belong to none, and the problems."""
+    """The options in order, the words that belong to none, what nobody knows yet, and the problems."""
 
     given: list[Given] = field(default_factory=list)
     positional: list[tuple[int, str]] = field(default_factory=list)
+    unknown: list[tuple[int, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def last(self, name: str) -> Given | None:
@@ -78,73 +79,125 @@ class CommandLine:
         return next((g for g in reversed(self.given) if name in g.option.names), None)
 
 
-def strip_launcher(words: Sequence[str]) -> tuple[int, list[str]]:
-    """How many words start the program, and the rest."""
-    for head in LAUNCHERS:
-        if tuple(words[: len(head)]) == head:
-            return len(head), list(words[len(head) :])
-    return 0, list(words)
+def after_launcher(words: Sequence[str], launch: Launch) -> int:
+    """How many words start the server, those before its name included; 0 where none does."""
+    for index, pair in enumerate(itertools.pairwise(words)):
+        if pair[1] == "serve" and pair[0].rpartition("/")[2] in launch.commands:
+            return index + 2
+        if pair[0] == "-m" and pair[1] in launch.modules:
+            return index + 2
+    for index, word in enumerate(words):
+        if re.split(r"[:@]", word, maxsplit=1)[0] in launch.images and "--entrypoint" not in words:
+            return index + 1
+    return 0
 
 
-def read(words: Sequence[str], options: Mapping[str, Option], *, positionals: int) -> CommandLine:
-    """Read the words after the launcher; ``positionals`` is how many free words the program takes."""
-    line = CommandLine()
-    index = 0
-    while index < len(words):
-        word = words[index]
-        if _is_option(word):
-            index = _option(line, words, index, options)
-            continue
-        line.positional.append((index, word))
-        if len(line.positional) > positionals:
-            line.problems.append(Problem(index, "positional", word))
-        index += 1
-    return line
+def arguments(words: Sequence[str], launch: Launch) -> list[str]:
+    """The words after the launcher."""
+    return list(words[after_launcher(words, launch) :])
+
+
+def read(
+    words: Sequence[str],
+    options: Mapping[str, Option],
+    parser: Parser,
+    *,
+    free_words: int | None = None,
+    unknown: AbstractSet[int] = frozenset(),
+) -> CommandLine:
+    """Read the words after the launcher.
+
+    ``free_words`` replaces the parser's own number; ``unknown`` are the indexes of words that a shell fills in when the
+    command runs.
+    """
+    reader = _Reader(words, options, parser, unknown)
+    return reader.read(parser.free_words if free_words is None else free_words)
 
 
 def _is_option(word: str) -> bool:
     return word.startswith("-") and word != "-" and not _NEGATIVE_NUMBER.match(word)
 
 
-def _option(line: CommandLine, words: Sequence[str], index: int, options: Mapping[str, Option]) -> int:
-    written, equals, attached = words[index].partition("=")
-    option = _lookup(line, written, index, options)
-    after = index + 1
-    if option is None:  # its values would only be reported a second time
-        while after < len(words) and not _is_option(words[after]):
-            after += 1
+class _Reader:
+    """One pass over the words."""
+
+    def __init__(
+        self, words: Sequence[str], options: Mapping[str, Option], parser: Parser, unknown: AbstractSet[int]
+    ) -> None:
+        self.words = words
+        self.options = options
+        self.parser = parser
+        self.unknown = unknown
+        self.line = CommandLine()
+
+    def read(self, free_words: int) -> CommandLine:
+        """All words."""
+        line, index = self.line, 0
+        while index < len(self.words):
+            word = self.words[index]
+            if _is_option(word):
+                index = self._option(index)
+                continue
+            if index in self.unknown and (index or not free_words):  # the model, where it is the first word
+                line.unknown.append((index, word))
+            else:
+                line.positional.append((index, word))
+                if len(line.positional) > free_words:
+                    line.problems.append(Problem(index, "positional", word))
+            index += 1
+        return line
+
+    def _option(self, index: int) -> int:
+        """Read the option at ``index``; the index after its values."""
+        written, equals, attached = self.words[index].partition("=")
+        if self.parser.levels and written.startswith("-O") and written != "-O" and _LEVEL in self.options:
+            written, equals, attached = _LEVEL, "=", self.words[index][2:].removeprefix("=")
+        if written in _HELP and written not in self.options:
+            return index + 1  # prints the help, and serves nothing
+        after = index + 1
+        option = self._lookup(written, index)
+        if option is None:  # its values would only be reported a second time
+            while after < len(self.words) and not _is_option(self.words[after]):
+                after += 1
+            return after
+        values: tuple[str, ...] = (attached,) if equals else ()
+        if not equals:
+            after, values = self._values(option, after)
+        known = not any(place in self.unknown for place in range(index, after))
+        given = Given(index, written, option, values, known)
+        self.line.given.append(given)
+        _check(self.line, given)
         return after
-    values: tuple[str, ...] = (attached,) if equals else ()
-    if not equals:
-        after, values = _values(option, words, after)
-    given = Given(index, written, option, values)
-    line.given.append(given)
-    _check(line, given)
-    return after
 
+    def _lookup(self, written: str, index: int) -> Option | None:
+        head, dot, _ = written.partition(".")
+        if self.parser.underscores and head.startswith("--"):
+            head = head.replace("_", "-")
+        option = self.options.get(head if self.parser.dotted or not dot else written)
+        if option and (not dot or option.kind in {"json", "str"}):
+            return option
+        return self._guessed(head + dot, written, index)
 
-def _lookup(line: CommandLine, written: str, index: int, options: Mapping[str, Option]) -> Option | None:
-    for spelling in (written, written.replace("_", "-"), written.partition(".")[0]):
-        if spelling in options:
-            return options[spelling]
-    found = sorted({o.name for name, o in options.items() if name.startswith(written) and written.startswith("--")})
-    if len(found) == 1:
-        line.problems.append(Problem(index, "abbreviated", written, found[0]))
-        return options[found[0]]
-    if found:
-        line.problems.append(Problem(index, "ambiguous", written, ", ".join(found[:4])))
-    else:
-        line.problems.append(Problem(index, "unknown", written))
-    return None
+    def _guessed(self, prefix: str, written: str, index: int) -> Option | None:
+        """The one option that begins so, where the parser guesses."""
+        guess = self.parser.abbreviations and written.startswith("--")
+        found = sorted({o.name for name, o in self.options.items() if guess and name.startswith(prefix)})
+        if len(found) == 1:
+            self.line.problems.append(Problem(index, "abbreviated", written, found[0]))
+            return self.options[found[0]]
+        kind = "ambiguous" if found else "unknown"
+        self.line.problems.append(Problem(index, kind, written, ", ".join(found[:4])))
+        return None
 
-
-def _values(option: Option, words: Sequence[str], start: int) -> tuple[int, tuple[str, ...]]:
-    most = {"": 1, "0": 0, "?": 1, "*": len(words), "+": len(words)}.get(option.values)
-    limit = int(option.values) if most is None else most
-    end = start
-    while end < len(words) and end - start < limit and not _is_option(words[end]):
-        end += 1
-    return end, tuple(words[start:end])
+    def _values(self, option: Option, start: int) -> tuple[int, tuple[str, ...]]:
+        """The words that belong to the option, and the index after them."""
+        words = self.words
+        most = {"": 1, "0": 0, "?": 1, "*": len(words), "+": len(words)}.get(option.values)
+        limit = int(option.values) if most is None else most
+        end = start
+        while end < len(words) and end - start < limit and not _is_option(words[end]):
+            end += 1
+        return end, tuple(words[start:end])
 
 
 def _check(line: CommandLine, given: Given) -> None:
@@ -155,7 +208,7 @@ def _check(line: CommandLine, given: Given) -> None:
         return
     if not given.values and option.values not in {"?", "*"}:
         line.problems.append(Problem(given.index, "value", given.written, "needs a value"))
-    for value in given.values:
+    for value in given.values if given.known else ():
         if detail := _refused(option, value):
             line.problems.append(Problem(given.index, "choice", given.written, detail))
 

@@ -42,6 +42,34 @@ class Image:
         return compute in self.compute and version in SpecifierSet(self.versions)
 
 
+@dataclass(frozen=True)
+class Launch:
+    """What starts the server: `COMMAND serve`, `python -m MODULE`, or an image whose entry point does."""
+
+    commands: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parser:
+    """How a framework's parser reads words, beyond its table of options.
+
+    ``free_words``: how many it takes that belong to no option (the model); ``abbreviations``: any prefix that means
+    one option; ``underscores``: `--tp_size` for `--tp-size`; ``dotted``: `--option.key value` for a JSON value;
+    ``levels``: `-O3` for `--optimization-level 3`; ``serve_model``: versions (a PEP 440 specifier) whose
+    `COMMAND serve` takes the model as its first word beside that; ``required``: options that must be there.
+    """
+
+    free_words: int
+    abbreviations: bool = True
+    underscores: bool = False
+    dotted: bool = False
+    levels: bool = False
+    serve_model: str = ""
+    required: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)  # one object an entry: identity is equality
 class Framework:
     """A serving framework.
@@ -58,6 +86,8 @@ class Framework:
     default: Version
     port: int
     health: str
+    launch: Launch
+    parser: Parser
     images: tuple[Image, ...]
     base_image: str
     packages: tuple[str, ...]

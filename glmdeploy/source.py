@@ -90,7 +90,7 @@ def read(path: Path) -> Source:
 def parse(name: str, text: str) -> Source:
     """Parse YAML text that was read from ``name``; ProfileError with a GLM0xx code otherwise."""
     lines = tuple(text.splitlines())
-    _refuse_controls(name, lines)
+    refuse_controls(name, text)
     tree = _load(name, text)
     if tree is None:
         raise _refused(
@@ -147,8 +147,9 @@ def text(path: Path) -> str:
         raise _refused("GLM002", f"the file is not UTF-8 (byte {error.start})", span) from None
 
 
-def _refuse_controls(name: str, lines: tuple[str, ...]) -> None:
-    for number, line in enumerate(lines, 1):
+def refuse_controls(name: str, text: str) -> None:
+    """ProfileError with GLM014 at the first control or bidirectional character."""
+    for number, line in enumerate(text.splitlines(), 1):
         if bad := controls(line):
             column = next(i for i, c in enumerate(line, 1) if controls(c))
             # repr: the line itself must not reach a terminal as it is

@@ -12,7 +12,7 @@ from conftest import plan_for
 from packaging.version import Version
 
 from glmdeploy import catalog, pipeline, resources, source
-from glmdeploy.commandline import strip_launcher
+from glmdeploy.commandline import arguments as words_after
 from glmdeploy.diagnostics import Level
 from glmdeploy.frameworks import LAUNCH
 from glmdeploy.rules import arguments, engine
@@ -28,9 +28,9 @@ FRAMEWORKS = ["sglang", "vllm", "transformers", "ktransformers"]
 
 def _errors(framework: str, version: str, argv: list[str]) -> list[str]:
     entry = catalog.load().frameworks[framework]
-    _, words = strip_launcher(argv)
-    found = [f"{f.code} {f.message}" for f in arguments.judge(entry, Version(version), words) if f.level is Level.ERROR]
-    return found + [f"{code} {why}" for code, why, _ in engine.judge(entry, Version(version), words)]
+    line = arguments.parse(entry, Version(version), words_after(argv, entry.launch))
+    found = [f"{f.code} {f.message}" for f in arguments.judge(entry, Version(version), line) if f.level is Level.ERROR]
+    return found + [f"{b.rule.code} {b.why}" for b in engine.judge(entry, Version(version), line)]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -10,7 +10,7 @@ import pytest
 from packaging.version import Version
 
 from glmdeploy import catalog, pipeline, source
-from glmdeploy.commandline import strip_launcher
+from glmdeploy.commandline import arguments as words_after
 from glmdeploy.diagnostics import WriteError
 from glmdeploy.rules import arguments, engine
 from glmdeploy.upgrade import edit, report, upgrade
@@ -90,10 +90,11 @@ def test_the_issues_profile_gets_the_new_names_and_what_0_5_23_takes(run: Run, w
     assert "warning[GLM503]" in result.err
     after = upgrade(source.read(path), "0.5.23").after
     words = after.processes[0].words(leader="x", api_key="x")
-    _, own = strip_launcher(words)
     framework = catalog.load().frameworks["sglang"]
-    assert list(arguments.judge(framework, Version("0.5.23"), own)) == []
-    assert list(engine.judge(framework, Version("0.5.23"), own)) == []
+    own = words_after(words, framework.launch)
+    line = arguments.parse(framework, Version("0.5.23"), own)
+    assert list(arguments.judge(framework, Version("0.5.23"), line)) == []
+    assert list(engine.judge(framework, Version("0.5.23"), line)) == []
     assert "--attn-dp-size" in own
     assert pipeline.render(after).artifacts
 
@@ -193,7 +194,7 @@ def test_what_cannot_be_changed_in_place_is_refused_and_kept(run: Run, write_pro
         ("[--disable-piecewise-cuda-graph]", "0.5.20", ["--cuda-graph-backend-prefill=disabled"]),
         ("[--elastic-ep-rejoin]", "0.5.23", ["--elastic-ep-join-mode=recover"]),
         ("[--cuda-graph-bs, '1', '2', --dp-size, '1']", "0.5.20", ["--cuda-graph-bs-decode", "1", "2", "--dp-size", "1"]),
-        ("[--cuda_graph_max_bs=8]", "0.5.20", ["--cuda-graph-max-bs-decode=8"]),
+        ("[--cuda_graph_max_bs=8]", "0.5.20", None),  # SGLang takes no underscores
         ("[--prefill-cp-mode, in-seq-split]", "0.5.20", ["--cp-strategy", "zigzag"]),
         ("[--enable-dp-attention, --dp-size=2]", "0.5.21", ["--enable-dp-attention", "--dp-size=2"]),
         ("[--enable-dp-attention, --dp-size=2, --attn-dp-size=2]", "0.5.22", None),

@@ -17,7 +17,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
 from glmdeploy import resources
-from glmdeploy.flags import Flag, Framework, Image, Option, OptionTable, Release, VariableTable
+from glmdeploy.flags import Flag, Framework, Image, Launch, Option, OptionTable, Parser, Release, VariableTable
 from glmdeploy.hardware import GPU, Fact
 from glmdeploy.models import FORMATS, Checkpoint, Model
 
@@ -148,6 +148,22 @@ class _Option(_Entry):
     versions: _Range = ""
 
 
+class _Launch(_Entry):
+    commands: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+
+class _Parser(_Entry):
+    free_words: int
+    abbreviations: bool = True
+    underscores: bool = False
+    dotted: bool = False
+    levels: bool = False
+    serve_model: str = ""
+    required: tuple[str, ...] = ()
+
+
 class _Framework(_Entry):
     name: str
     floor: _Version
@@ -155,6 +171,8 @@ class _Framework(_Entry):
     default: _Version
     port: int
     health: str
+    launch: _Launch
+    parser: _Parser
     packages: tuple[str, ...]
     base_image: str
     image_required: bool = False
@@ -285,4 +303,5 @@ def _framework(path: Path) -> Framework:
         for name, value in entry.flags.items()
     )
     members = {**dict(entry), "facts": _facts(entry.facts), "images": images, "flags": flags}
+    members |= {"launch": Launch(**dict(entry.launch)), "parser": Parser(**dict(entry.parser))}
     return Framework(id=path.stem, **members)

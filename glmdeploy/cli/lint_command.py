@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glmdeploy import pipeline
+from glmdeploy import argv, pipeline
 from glmdeploy.cli import talk
 from glmdeploy.diagnostics import Level, ProfileError
 
@@ -48,6 +48,8 @@ def command(
     """
     if bool(paths) == bool(argv_file) or bool(argv_file) != bool(framework):
         raise click.UsageError("give PATH..., or --argv FILE with --framework")
+    if framework_version and not argv_file:
+        raise click.UsageError("--framework-version goes with --argv: a profile names its own")
     noun = "command line" if argv_file else "profile"
     names, found = ([argv_file], []) if argv_file else pipeline.find_profiles(paths)
     if argv_file and framework:
@@ -67,7 +69,7 @@ def command(
 
 def _argv(framework: str, version: str | None, file: str) -> list[Diagnostic]:
     try:
-        return pipeline.lint_argv(framework, version, file)
+        return argv.lint(framework, version, file)
     except ProfileError as error:
         return list(error.diagnostics)
 

@@ -8,24 +8,22 @@ is found before the server is started. The same judgement serves `extra_args` of
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from glmdeploy import catalog
-from glmdeploy.commandline import CommandLine, Given, Problem, read, strip_launcher
+from glmdeploy.commandline import CommandLine, Given, Problem, arguments, read
 from glmdeploy.diagnostics import Diagnostic, Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from packaging.version import Version
 
     from glmdeploy.flags import Framework, VariableTable
     from glmdeploy.plan import Plan, Process
-
-# Words beside options that a program takes: the model.
-POSITIONALS = {"vllm": 1, "transformers": 1, "sglang": 0, "ktransformers": 0}
 
 
 @dataclass(frozen=True)
@@ -40,25 +38,32 @@ class Finding:
 
 
 def parse(
-    framework: Framework, version: Version, words: Sequence[str], *, positionals: int | None = None
+    framework: Framework,
+    version: Version,
+    words: Sequence[str],
+    *,
+    free_words: int | None = None,
+    unknown: AbstractSet[int] = frozenset(),
 ) -> CommandLine:
     """The words after the launcher, read with the option table of ``version``."""
-    free = POSITIONALS[framework.id] if positionals is None else positionals
-    return read(words, catalog.options(framework.id).at(version), positionals=free)
+    options = catalog.options(framework.id).at(version)
+    return read(words, options, framework.parser, free_words=free_words, unknown=unknown)
 
 
-def judge(
-    framework: Framework, version: Version, words: Sequence[str], *, positionals: int | None = None
-) -> list[Finding]:
-    """Every finding about the words after the launcher, in order."""
-    line = parse(framework, version, words, positionals=positionals)
+def judge(framework: Framework, version: Version, line: CommandLine) -> list[Finding]:
+    """Every finding about a command line that `parse` read for ``version``, in order."""
     found = [_explain(framework, version, problem) for problem in line.problems]
     for given in line.given:
         if given.option.deprecated:
             note = "" if given.option.deprecated == "yes" else given.option.deprecated
             message = f"`{given.written}` is deprecated in {framework.name} {version}"
             found.append(Finding(given.index, "GLM417", message, note, Level.WARNING))
+    for index, word in line.unknown:
+        found.append(Finding(index, "GLM420", f"`{word}` is known only when the command runs", _UNKNOWN, Level.NOTE))
     return sorted([*found, *_conflicts(line)], key=lambda f: f.index)
+
+
+_UNKNOWN = "write the options out; rules that hang on what is not there were left out"
 
 
 def _conflicts(line: CommandLine) -> Iterator[Finding]:
@@ -78,7 +83,7 @@ def _conflicts(line: CommandLine) -> Iterator[Finding]:
 
 
 def _says_other(before: Given, given: Given) -> bool:
-    return (before.values, before.off) != (given.values, given.off)
+    return before.known and given.known and (before.values, before.off) != (given.values, given.off)
 
 
 def _explain(framework: Framework, version: Version, problem: Problem) -> Finding:
@@ -138,7 +143,7 @@ def _counterpart(framework: Framework, version: Version, other: Framework, word:
 
 @lru_cache(maxsize=512)
 def _of_extra(framework: Framework, version: Version, words: tuple[str, ...]) -> tuple[Finding, ...]:
-    return tuple(judge(framework, version, words, positionals=0))
+    return tuple(judge(framework, version, parse(framework, version, words, free_words=0)))
 
 
 def _said(plan: Plan, code: str) -> Iterator[Diagnostic]:
@@ -183,9 +188,9 @@ def set_twice(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic
         return
     framework, version = plan.spec.framework, plan.spec.version
     words = processes[0].words(leader="x", api_key="x")
-    _, own = strip_launcher(words[: len(words) - len(plan.spec.extra_args)])
+    own = arguments(words[: len(words) - len(plan.spec.extra_args)], framework.launch)
     ours = {g.option.name for g in parse(framework, version, own).given}
-    for given in parse(framework, version, plan.spec.extra_args, positionals=0).given:
+    for given in parse(framework, version, plan.spec.extra_args, free_words=0).given:
         if given.option.name in ours:
             yield Diagnostic(
                 "GLM413",
@@ -263,18 +268,18 @@ def unknown_variable(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]
     one looks.
     """
     spec = plan.spec
-    table = catalog.variables(spec.framework.id) if spec.env else None
-    if table is None:
-        return
     for name, _value in spec.env:
-        if name.startswith(table.prefixes) and not table.reads(name, spec.version):
-            yield Diagnostic(
-                "GLM419",
-                f"{spec.framework.name} {spec.version} reads no environment variable `{name}`",
-                Level.WARNING,
-                at=("env", name),
-                hint=_near_variable(table, spec.version, name),
-            )
+        if finding := variable(spec.framework, spec.version, name):
+            yield replace(finding, at=("env", name))
+
+
+def variable(framework: Framework, version: Version, name: str) -> Diagnostic | None:
+    """What is wrong with an environment variable of the framework's own prefix."""
+    table = catalog.variables(framework.id)
+    if table is None or not name.startswith(table.prefixes) or table.reads(name, version):
+        return None
+    message = f"{framework.name} {version} reads no environment variable `{name}`"
+    return Diagnostic("GLM419", message, Level.WARNING, hint=_near_variable(table, version, name))
 
 
 def _near_variable(table: VariableTable, version: Version, name: str) -> str:

@@ -6,19 +6,22 @@ configuration confirms these), `build` while it builds the model, which no parse
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from glmdeploy.commandline import strip_launcher
+from glmdeploy.commandline import arguments
 from glmdeploy.diagnostics import Diagnostic
 from glmdeploy.rules import engine_checks as checks
 from glmdeploy.rules.arguments import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from packaging.version import Version
 
+    from glmdeploy.commandline import CommandLine, Given
+    from glmdeploy.diagnostics import KeyPath, Span
     from glmdeploy.flags import Framework
     from glmdeploy.plan import Plan, Process
 
@@ -32,6 +35,16 @@ class EngineRule:
     check: Callable[[checks.Values], str]
     source: str
     when: Literal["config", "build"]
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A rule that a command line breaks, why, and the last option that it read (None: only what is absent)."""
+
+    rule: EngineRule
+    why: str
+    given: Given | None
 
 
 _S, _V = "sglang 0.5.23 ", "vllm 0.33.0 "
@@ -73,6 +86,7 @@ ENGINE_RULES: tuple[EngineRule, ...] = (
         checks.context_parallel,
         _S + "models/deepseek_v2.py:135; distributed/parallel_state.py:2642",
         "config",
+        "the default before 0.5.20 was `--cp-strategy interleave` with sparse attention",
     ),
     EngineRule("GLM325", "vllm", checks.vllm_dcp, _V + "config/parallel.py", "config"),
     EngineRule("GLM326", "sglang", checks.speculative_pipeline, _S + "arg_groups/validation_hook.py:122-171", "config"),
@@ -103,27 +117,39 @@ ENGINE_RULES: tuple[EngineRule, ...] = (
 _FAMILY = {"ktransformers": "sglang"}
 
 
-def judge(framework: Framework, version: Version, words: Sequence[str]) -> Iterator[tuple[str, str, EngineRule]]:
-    """Code, message and rule for each rule that the words after the launcher break."""
-    values = checks.Values(framework, version, parse(framework, version, words))
+def judge(
+    framework: Framework, version: Version, line: CommandLine, env: Mapping[str, str] | None = None
+) -> Iterator[Broken]:
+    """Each rule that a command line breaks together with its environment variables.
+
+    A rule that would read what only the running shell knows says nothing.
+    """
     family = _FAMILY.get(framework.id, framework.id)
     for rule in ENGINE_RULES:
-        if rule.framework == family and (why := rule.check(values)):
-            yield rule.code, why, rule
+        if rule.framework == family:
+            values = checks.Values(framework, version, line, env or {})
+            with contextlib.suppress(checks.UnknownValueError):
+                if why := rule.check(values):
+                    yield Broken(rule, why, max(values.given, key=lambda g: g.index, default=None))
 
 
 def _said(plan: Plan, processes: tuple[Process, ...], code: str) -> Iterator[Diagnostic]:
-    if not plan.spec.extra_args or not processes:  # the plan's own layout obeys by construction
+    spec = plan.spec
+    if not spec.extra_args or not processes:  # the plan's own layout obeys by construction
         return
-    _, words = strip_launcher(processes[0].words(leader="x", api_key="x"))
-    for found, why, rule in judge(plan.spec.framework, plan.spec.version, words):
-        if found == code:
-            yield Diagnostic(
-                code,
-                f"{plan.spec.framework.name} refuses this: {why}",
-                at=("extra_args",),
-                notes=(f"checked in {rule.source}",),
-            )
+    words = arguments(processes[0].words(leader="x", api_key="x"), spec.framework.launch)
+    first = len(words) - len(spec.extra_args)
+    for broken in judge(spec.framework, spec.version, parse(spec.framework, spec.version, words), dict(spec.env)):
+        if broken.rule.code == code:
+            index = broken.given.index - first if broken.given else -1
+            yield diagnostic(spec.framework, broken, at=("extra_args", index) if index >= 0 else ("extra_args",))
+
+
+def diagnostic(framework: Framework, broken: Broken, *, at: KeyPath = (), span: Span | None = None) -> Diagnostic:
+    """A broken rule as a diagnostic."""
+    notes = (f"checked in {broken.rule.source}",)
+    message = f"{framework.name} refuses this: {broken.why}"
+    return Diagnostic(broken.rule.code, message, at=at, notes=notes, hint=broken.rule.hint, span=span)
 
 
 def nodes_divide(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic]:

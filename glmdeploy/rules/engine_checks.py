@@ -14,7 +14,9 @@ from packaging.version import Version
 from glmdeploy import catalog
 
 if TYPE_CHECKING:
-    from glmdeploy.commandline import CommandLine
+    from collections.abc import Mapping
+
+    from glmdeploy.commandline import CommandLine, Given
     from glmdeploy.flags import Framework
 
 # Suffixes of whole numbers: SGLang's k is decimal and its Ki binary (0.5.23 srt/utils/common.py human_readable_int),
@@ -34,23 +36,37 @@ _PAGE = 64
 _CP_TP = 8
 
 
-class Values:
-    """The options of one command line by their full names, with defaults."""
+class UnknownValueError(Exception):
+    """A value that only the running shell knows."""
 
-    def __init__(self, framework: Framework, version: Version, line: CommandLine) -> None:
+
+class Values:
+    """The options of one command line by their full names, with defaults; ``given`` are those that were read."""
+
+    def __init__(self, framework: Framework, version: Version, line: CommandLine, env: Mapping[str, str]) -> None:
         self.framework = framework
         self.version = version
         self.line = line
+        self.env = env
         self.model = catalog.load().model
+        self.given: list[Given] = []
+
+    def _last(self, *names: str) -> Given | None:
+        """The mention that counts; UnknownValueError when it could be any."""
+        last = max(filter(None, map(self.line.last, names)), key=lambda g: g.index, default=None)
+        if self.line.unknown if last is None else not last.known:
+            raise UnknownValueError
+        self.given += [last] if last else []
+        return last
 
     def text(self, *names: str) -> str:
         """The value that counts, or an empty string."""
-        found = [g for n in names if (g := self.line.last(n))]
-        return max(found, key=lambda g: g.index).value if found else ""
+        last = self._last(*names)
+        return last.value if last else ""
 
     def number(self, *names: str, default: int = 1) -> int:
         """The value as a whole number; the default when it is absent or not one."""
-        match = _NUMBER.fullmatch(self.text(*names))
+        match = _NUMBER.fullmatch(self.text(*names).replace("_", ""))
         if not match:
             return default
         digits, suffix, binary = match.groups(default="")
@@ -63,7 +79,12 @@ class Values:
 
     def has(self, *names: str) -> bool:
         """Whether any of the options is there and on."""
-        return any((g := self.line.last(n)) is not None and not g.off for n in names)
+        last = self._last(*names)
+        return last is not None and not last.off
+
+    def says(self, variable: str) -> bool:
+        """Whether an environment variable says yes."""
+        return self.env.get(variable, "").lower() in {"1", "true", "yes", "y", "on"}
 
     @property
     def model_name(self) -> str:
@@ -192,7 +213,7 @@ def context_parallel(v: Values) -> str:
     if prefill and tp > _CP_TP:
         return f"prefill context parallel stays on one machine: tensor parallel size {tp} is above {_CP_TP}"
     if v.has("--enable-prefill-cp") and not v.text("--cp-strategy"):
-        return "--enable-prefill-cp needs --cp-strategy"
+        return "--enable-prefill-cp needs --cp-strategy, interleave or zigzag"
     return "--attn-cp-size needs prefill context parallel" if cp > 1 and not prefill else ""
 
 
@@ -248,7 +269,9 @@ def tls(v: Values) -> str:
 
 
 def context(v: Values) -> str:
-    """The context is at most the model's."""
+    """The context is at most the model's, or a variable says that this is meant."""
+    if v.says("VLLM_ALLOW_LONG_MAX_MODEL_LEN") or v.says("SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN"):
+        return ""
     length = v.number("--max-model-len", "--context-length", default=0)
     return (
         f"a context of {length:,} tokens is above the model's {v.model.max_context:,}"
@@ -310,6 +333,9 @@ def vllm_ranges(v: Values) -> str:
     """Numbers that vLLM's parser takes and its configuration refuses."""
     if (text := v.text("--gpu-memory-utilization")) and not 0 < _float(text) <= 1:
         return f"--gpu-memory-utilization {text} is not above 0 and at most 1"
+    level = v.text("--optimization-level")
+    if level not in {"", "0", "1", "2", "3"}:
+        return f"--optimization-level {level} is not 0, 1, 2 or 3"
     running = v.number("--max-num-seqs", default=1)
     if running < 1:
         return "--max-num-seqs is below 1"

@@ -26,22 +26,38 @@ _OWNED = re.compile(
 )
 
 
+def secret_variable(name: str, value: str) -> bool:
+    """Whether a variable holds a secret, by its name or its value."""
+    named = _SECRET_NAME.search(name) and not _NOT_SECRET.search(name)
+    return bool(value and (named or _SECRET_VALUE.search(value)))
+
+
+def secret_option(word: str) -> bool:
+    """Whether a word names an option whose value is a secret."""
+    option = word.partition("=")[0]
+    return bool(_SECRET_OPTION.match(option) and not _NO_SECRET_OPTION.match(option))
+
+
+def secret_in(word: str) -> str:
+    """The key or the token that a word holds, by its form; an empty string when it holds none."""
+    match = _SECRET_VALUE.search(word)
+    return match[0] if match else ""
+
+
 def secret_in_profile(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """A secret stands in the profile
 
     What is rendered is committed, so a secret value is never written: not from `env`, not from `extra_args`. Name an
-    existing secret under `secrets` instead (`api_key`, `hub_token`); the files then refer to it.
+    existing secret under `secrets` instead (`api_key`, `hub_token`); the files then refer to it. On a command line that
+    `lint --argv` judges it is a warning: everybody on the machine reads it in the process list.
     """
     spec = plan.spec
     for name, value in spec.env:
-        named = _SECRET_NAME.search(name) and not _NOT_SECRET.search(name)
-        if value and (named or _SECRET_VALUE.search(value)):
+        if secret_variable(name, value):
             yield _found(f"environment variable `{name}` looks like a secret", ("env", name))
     for index, word in enumerate(spec.extra_args):
-        option = word.partition("=")[0]
-        named = _SECRET_OPTION.match(option) and not _NO_SECRET_OPTION.match(option)
-        if named or _SECRET_VALUE.search(word):
-            shown = f"`{option}`" if named else "a word of `extra_args`"
+        if secret_option(word) or secret_in(word):
+            shown = f"`{word.partition('=')[0]}`" if secret_option(word) else "a word of `extra_args`"
             yield _found(f"{shown} carries a secret", ("extra_args", index))
 
 

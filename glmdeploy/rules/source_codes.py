@@ -49,8 +49,9 @@ Neither a file of that name exists nor a shipped profile; `glmdeploy list profil
 be green.""",
     "GLM018": """Not a command line
 
-`lint --argv` reads shell text (with line continuations, comments and variables before the command) or a JSON list of
-strings.""",
+`lint --argv` looks for what starts the framework's server (`vllm serve`, `python3 -m sglang.launch_server`, an image
+whose entry point does) in shell text or in a JSON list of strings, and takes options alone as well. Quotes, comments,
+continued lines, here-documents, arrays and variables that are set once are read as a shell reads them.""",
     "GLM101": """Unknown GPU
 
 The hint lists the nearest names; `glmdeploy list gpus` shows all of them with their aliases.""",
@@ -86,6 +87,10 @@ It is rendered with what the newest known version takes. Options may have been r
     "GLM112": """The context is above the model's
 
 GLM-5.2 takes 1,048,576 tokens, prompt and output together. `1M` means that; `1m` means 1,000,000.""",
+    "GLM420": """A word is known only when the command runs
+
+`$EXTRA_ARGS` or `$(hostname)` can be anything, so nothing is said about it; where a variable could be any number of
+options, rules that hang on an option's absence say nothing either.""",
     "GLM505": """A file of yours would be overwritten
 
 It was not written by glmdeploy, or was edited since. `.glmdeploy.json` in a bundle lists what was written, with

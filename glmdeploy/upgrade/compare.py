@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from glmdeploy import catalog
-from glmdeploy.commandline import strip_launcher
+from glmdeploy.commandline import arguments
 from glmdeploy.frameworks import ENGINES
 from glmdeploy.partition import describe
 from glmdeploy.report import API_KEY, LEADER
@@ -138,7 +138,7 @@ def _images(old: Plan, new: Plan) -> Iterator[Change]:
 def _options(plan: Plan, process: Process) -> list[Given]:
     """The plan's own options of a process, without `extra_args`."""
     words = process.words(leader=LEADER, api_key=API_KEY)
-    _, own = strip_launcher(words[: len(words) - len(plan.spec.extra_args)])
+    own = arguments(words[: len(words) - len(plan.spec.extra_args)], plan.spec.framework.launch)
     return list(parse(plan.spec.framework, plan.spec.version, own).given)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glmdeploy import catalog
-from glmdeploy.rules.arguments import parse
+from glmdeploy.commandline import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,9 +36,12 @@ class Rename:
 
 def rename(framework: Framework, old: Version, new: Version, words: Sequence[str]) -> tuple[Rename, ...]:
     """The renames from ``old`` to ``new``, in the order of the words."""
-    options = catalog.options(framework.id).at(new)
-    given = parse(framework, old, words, positionals=0).given
+    table = catalog.options(framework.id)
+    options = table.at(new)
     heads = [word.partition("=")[0] for word in words]
+    # a word that is gone from the old version already is read as the last release that had it does
+    gone = {head: table.at(table.known_in(head)[-1])[head] for head in heads if table.known_in(head)}
+    given = read(words, {**gone, **table.at(old)}, framework.parser, free_words=0).given
     taken = {name for head in heads if head in options for name in options[head].names}
     found: list[Rename] = []
     for item in given:

@@ -1,0 +1,151 @@
+"""Judge raw command lines: what a framework's parser and engine would say to what people already run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from glmdeploy import catalog, source
+from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span
+from glmdeploy.launches import Launch, Shell, Word, bare, launches, read
+from glmdeploy.rules import arguments, engine, policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmdeploy.flags import Framework
+
+
+def lint(framework: str, version: str | None, name: str) -> list[Diagnostic]:
+    """Every diagnostic of the command lines in a file; ProfileError when it holds none of this framework."""
+    entry = catalog.load().frameworks.get(framework.lower())
+    if entry is None:
+        known = ", ".join(catalog.load().frameworks)
+        raise ProfileError([Diagnostic("GLM105", f"unknown framework `{framework}`", hint=f"known: {known}")])
+    chosen = _version(version, entry.default)
+    text = source.text(Path(name))
+    source.refuse_controls(name, text)
+    secrets = list(_secrets(read(name, text)).values())
+    shell = read(name, _masked(text, secrets))
+    found = [*_about_version(entry, chosen), *(_exposed(shell, word, what) for word, what in secrets)]
+    for launch in _found(entry, shell):
+        found += _judged(entry, chosen, launch, shell)
+    found += _variables(entry, chosen, shell)
+    return list(dict.fromkeys(found))
+
+
+def _version(text: str | None, default: Version) -> Version:
+    try:
+        return Version(text) if text else default
+    except InvalidVersion:
+        raise ProfileError([Diagnostic("GLM108", f"`{text}` is not a version", hint=f"such as `{default}`")]) from None
+
+
+def _about_version(framework: Framework, version: Version) -> Iterator[Diagnostic]:
+    span = Span("--framework-version")
+    if version < framework.floor:
+        message = f"{framework.name} {version} cannot serve GLM-5.2: it needs {framework.floor} or newer"
+        yield Diagnostic("GLM109", message, span=span, hint=f"source: {framework.facts['floor'].source}")
+    elif version not in framework.tested:
+        nearest = catalog.options(framework.id).nearest(version)
+        message = f"the catalogue knows no {framework.name} {version}: judged by what {nearest} takes"
+        yield Diagnostic("GLM110", message, Level.WARNING, span=span, hint="name a known version")
+
+
+def _secrets(shell: Shell) -> dict[int, tuple[Word, str]]:
+    """The secrets of a file by their place, and what to call them."""
+    found: dict[int, tuple[Word, str]] = {}
+    for command in [*shell.commands, *shell.arrays.values()]:
+        for before, word in zip([Word("", 0, 0), *command], command, strict=False):
+            if word.known and (secret := _secret(before, word)):
+                found[secret[0].start] = secret
+    return found
+
+
+def _secret(before: Word, word: Word) -> tuple[Word, str] | None:
+    """What of a word is a secret, after the word before it."""
+    head, equals, value = word.text.partition("=")
+    named = f"variable `{head}`" if not head.startswith("-") and policy.secret_variable(head, value) else ""
+    named = named or (f"`{head}`" if policy.secret_option(head) else "")
+    if equals and value and named:
+        return _part(word, value), named
+    if word.text and not word.text.startswith("-") and policy.secret_option(before.text) and "=" not in before.text:
+        return word, f"`{before.text}`"
+    secret = policy.secret_in(word.text)
+    return (_part(word, secret), "a word") if secret else None
+
+
+def _part(word: Word, text: str) -> Word:
+    """The part of a word that holds ``text``; all of it where quoting hides the place."""
+    at = (word.raw or word.text).rfind(text)
+    return word if at < 0 else replace(word, start=word.start + at, end=word.start + at + len(text))
+
+
+def _masked(text: str, secrets: list[tuple[Word, str]]) -> str:
+    """The text with every secret under asterisks, so that nothing that is said can show one."""
+    for word, _ in secrets:
+        hidden = "".join(c if c in "\"'\n" else "*" for c in text[word.start : word.end])
+        text = text[: word.start] + hidden + text[word.end :]
+    return text
+
+
+def _exposed(shell: Shell, word: Word, what: str) -> Diagnostic:
+    hint = "read it from the environment or a file: `$KEY`"
+    return Diagnostic(
+        "GLM601", f"{what} holds a secret in plain text", Level.WARNING, span=shell.place(word), hint=hint
+    )
+
+
+def _found(framework: Framework, shell: Shell) -> list[Launch]:
+    """The commands to judge; ProfileError when the file starts another server, or none."""
+    if not any(shell.commands) and not any(shell.arrays.values()):
+        raise ProfileError([Diagnostic("GLM018", "no command line in this file", span=Span(shell.name))])
+    if found := launches(shell, framework):
+        return found
+    for other in catalog.load().frameworks.values():
+        for launch in launches(shell, other):
+            span = shell.place(launch.launcher) if launch.launcher else Span(shell.name)
+            message = f"this starts {other.name}, not {framework.name}"
+            raise ProfileError([Diagnostic("GLM018", message, span=span, hint=f"`--framework {other.id}`")])
+    if alone := bare(shell, framework):
+        return [alone]
+    starts = [f"{command} serve" for command in framework.launch.commands]
+    starts += [f"python3 -m {module}" for module in framework.launch.modules]
+    message = f"no command in this file starts {framework.name}"
+    hint = f"it starts with {' or '.join(f'`{s}`' for s in starts)}, or holds the options alone"
+    raise ProfileError([Diagnostic("GLM018", message, span=Span(shell.name), hint=hint)])
+
+
+def _judged(framework: Framework, version: Version, launch: Launch, shell: Shell) -> Iterator[Diagnostic]:
+    """What parser and engine say to one command."""
+    unknown = {index for index, word in enumerate(launch.words) if not word.known}
+    words = [word.text for word in launch.words]
+    # `sglang serve MODEL` makes --model-path of its first word
+    leading = launch.serve and words and not words[0].startswith("-")
+    more = leading and version in SpecifierSet(framework.parser.serve_model or "<0")
+    line = arguments.parse(
+        framework, version, words, free_words=framework.parser.free_words + bool(more), unknown=unknown
+    )
+    spans = [shell.place(word) for word in launch.words]
+    start = shell.place(launch.launcher) if launch.launcher else spans[0]
+    for finding in arguments.judge(framework, version, line):
+        # a parser takes the last of two, so that the command does run
+        level = Level.WARNING if finding.code == "GLM414" else finding.level
+        yield Diagnostic(finding.code, finding.message, level, span=spans[finding.index], hint=finding.hint)
+    for option in framework.parser.required:
+        if not line.last(option) and not line.positional and not line.unknown:
+            yield Diagnostic("GLM412", f"{framework.name} needs `{option}`", span=start)
+    env = {key: word.text for key, word in shell.variables.items() if word and word.known}
+    for broken in engine.judge(framework, version, line, env):
+        yield engine.diagnostic(framework, broken, span=spans[broken.given.index] if broken.given else start)
+
+
+def _variables(framework: Framework, version: Version, shell: Shell) -> Iterator[Diagnostic]:
+    """Variables of the framework's own prefix that this version does not read."""
+    for key, word in shell.variables.items():
+        if word and (finding := arguments.variable(framework, version, key)):
+            yield replace(finding, span=shell.place(word))
