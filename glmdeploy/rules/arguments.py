@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # Words beside options that a program takes: the model.
 POSITIONALS = {"vllm": 1, "transformers": 1, "sglang": 0, "ktransformers": 0}
 
+# Options whose names another option adds to: beside it any word may be right.
+PLUGINS = {"--tool-call-parser": "--tool-parser-plugin", "--reasoning-parser": "--reasoning-parser-plugin"}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -52,13 +55,19 @@ def judge(
 ) -> list[Finding]:
     """Every finding about the words after the launcher, in order."""
     line = parse(framework, version, words, positionals=positionals)
-    found = [_explain(framework, version, problem) for problem in line.problems]
+    found = [_explain(framework, version, problem) for problem in line.problems if not _of_plugin(line, problem)]
     for given in line.given:
         if given.option.deprecated:
             note = "" if given.option.deprecated == "yes" else given.option.deprecated
             message = f"`{given.written}` is deprecated in {framework.name} {version}"
             found.append(Finding(given.index, "GLM417", message, note, Level.WARNING))
     return sorted([*found, *_conflicts(line)], key=lambda f: f.index)
+
+
+def _of_plugin(line: CommandLine, problem: Problem) -> bool:
+    """Whether the word that is not among the choices may be the name of a plugin."""
+    given = next((g for g in line.given if g.index == problem.index and problem.kind == "choice"), None)
+    return given is not None and line.last(PLUGINS.get(given.option.name, "")) is not None
 
 
 def _conflicts(line: CommandLine) -> Iterator[Finding]:
