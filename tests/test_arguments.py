@@ -194,6 +194,13 @@ S, V, T, K = "sglang", "vllm", "transformers", "ktransformers"
             id="vllm-two-load-balancers",
         ),
         pytest.param(V, "0.31.0", "m --enable-auto-tool-choice", "GLM328", id="vllm-tools-without-parser"),
+        pytest.param(V, "0.31.0", "m --tool-call-parser glm74", "GLM412", id="vllm-tool-parser"),
+        pytest.param(V, "0.31.0", "m --tool-call-parser GLM47", "GLM412", id="vllm-tool-parser-has-a-case"),
+        pytest.param(V, "0.31.0", "m --reasoning-parser=glm54", "GLM412", id="vllm-reasoning-parser"),
+        pytest.param(V, "0.32.0", "m --reasoning-parser none", "GLM412", id="vllm-reasoning-none-is-newer"),
+        pytest.param(
+            V, "0.31.0", "m --tool-call-parser a --reasoning-parser-plugin a.py", "GLM412", id="vllm-other-plugin"
+        ),
         pytest.param(V, "0.31.0", "m --kv-cache-dtype int3", "GLM331", id="vllm-kv-dtype"),
         pytest.param(V, "0.31.0", "m --gpu-memory-utilization 1.5", "GLM331", id="vllm-fraction"),
         pytest.param(V, "0.31.0", "m --max-num-seqs 0", "GLM331", id="vllm-no-request"),
@@ -265,6 +272,19 @@ def test_published_vllm_cells_get_the_engines_own_verdict(version: str) -> None:
             id="vllm-dotted",
         ),
         pytest.param(V, "0.31.0", "m --kv-cache-dtype fp8_ds_mla --gpu-memory-utilization 1", id="vllm-edges"),
+        *(
+            pytest.param(
+                V, version, f"m --tool-call-parser {tool} --reasoning-parser {thought}", id=f"vllm-{version}-{tool}"
+            )
+            for version in ("0.23.0", "0.33.0")
+            for tool, thought in (("glm47", "glm45"), ("glm45", "glm45"))
+        ),
+        pytest.param(V, "0.33.0", "m --reasoning-parser glm47", id="vllm-reasoning-glm47"),
+        pytest.param(V, "0.33.0", "m --reasoning-parser none", id="vllm-reasoning-none"),
+        pytest.param(V, "0.31.0", "m --tool-call-parser a --tool-parser-plugin a.py", id="vllm-tool-plugin"),
+        pytest.param(
+            V, "0.31.0", "m --reasoning-parser-plugin=a.py --reasoning_parser a", id="vllm-reasoning-plugin-before"
+        ),
     ],
 )
 def test_right_words_pass(framework: str, version: str, words: str) -> None:
@@ -297,6 +317,12 @@ def test_lint_of_a_command_line_names_the_place(run: Callable[..., Result], tmp_
     assert f"{file}:3:10" in result.err
     assert "did you mean `--context-length`?" in result.err
     assert "warning[GLM415]" in result.err
+
+
+def test_a_misspelt_parser_name_gets_the_right_one() -> None:
+    first, second = _errors(V, "0.33.0", ["m", "--tool-call-parser", "glm74", "--reasoning-parser", "glm-45"])
+    assert first.endswith("did you mean `glm47`?")
+    assert second.endswith("did you mean `glm45`?")
 
 
 def test_lint_of_a_json_command_line(run: Callable[..., Result], tmp_path: Path) -> None:

@@ -360,6 +360,8 @@ WRONG = [
     ("vllm", "zai-org/GLM-5.2-FP8 --gpu-memory-utilization high"),
     ("vllm", "zai-org/GLM-5.2-FP8 --speculative-config {"),
     ("vllm", "zai-org/GLM-5.2-FP8 --max-model-len 2000000"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --enable-auto-tool-choice --tool-call-parser glm74"),
+    ("vllm", "zai-org/GLM-5.2-FP8 --reasoning-parser glm54"),
     ("transformers", "m --no-such-option"),
     ("transformers", "m --port http"),
     ("transformers", "m --tp-size 8"),

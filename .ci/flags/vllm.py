@@ -8,6 +8,7 @@ PY is the Python of an environment with vLLM's dependencies (one version of them
 compiled extension): it imports the unpacked wheel and builds the real parser. Without it, the functions that add the
 options are cut out of the source, together with the classes and names they use, and run without vLLM's other code
 and without its dependencies; the record then says "ast". The wheel's sha256 is compared before anything runs.
+The names of vLLM's own tool and reasoning parsers, which its server looks up later, are read from the source.
 """
 
 from __future__ import annotations
@@ -63,6 +64,13 @@ KINDS = {
     "parse_reasoning_parser": "str",
     "<lambda>": "str",
 }
+# Words that one of them takes beside the names of `REGISTERED`.
+WORDS = {"parse_reasoning_parser": ("none",)}
+# What the parser takes any word for and the server looks up when it starts: the module and its table of the names.
+REGISTERED = {
+    "--tool-call-parser": ("vllm.tool_parsers", "_TOOL_PARSERS_TO_REGISTER"),
+    "--reasoning-parser": ("vllm.reasoning", "_REASONING_PARSERS_TO_REGISTER"),
+}
 DEPRECATED = re.compile(r"(?:^|\n)\W*deprecated\b|\bis deprecated\b", re.IGNORECASE)
 SUCCESSOR = re.compile(r"\buse `*(--[\w.-]*\w)", re.IGNORECASE)
 
@@ -90,7 +98,8 @@ def _options(action: argparse.Action, names: list[str], *, marked: bool) -> Iter
     option = Option(
         names=tuple(on),
         kind="flag" if action.nargs == 0 else KINDS[_converter(action.type)],
-        choices=tuple(str(c) for c in action.choices or () if c not in {None, "None"}),
+        choices=tuple(str(c) for c in action.choices or () if c not in {None, "None"})
+        + WORDS.get(_converter(action.type), ()),
         values="" if action.nargs is None else str(action.nargs),
         negative=negative if negative in names else "",
         deprecated=_deprecation(action.help or "", marked=marked),
@@ -398,12 +407,26 @@ def assembled(root: Path) -> list[Option]:
     return options(parser)
 
 
+def registered(root: Path, found: list[Option]) -> list[Option]:
+    """The options, those of `REGISTERED` with the names of vLLM's own tables as choices."""
+    modules = Modules(root)
+    return [dataclasses.replace(option, choices=_choices(modules, option)) for option in found]
+
+
+def _choices(modules: Modules, option: Option) -> tuple[str, ...]:
+    if option.names[0] not in REGISTERED:
+        return option.choices
+    module, table = REGISTERED[option.names[0]]
+    return tuple(sorted({*option.choices, *modules[module][table]}))
+
+
 def extract(python: str | None, wheel: Path) -> tuple[str, list[Option]]:
     """How this wheel was read, and its options."""
     with scratch() as folder:
         root = Path(folder)
         unpack(wheel, root)
-        return ("parser", imported(python, root)) if python else ("ast", assembled(root))
+        method, found = ("parser", imported(python, root)) if python else ("ast", assembled(root))
+        return method, registered(root, found)
 
 
 def main() -> int:

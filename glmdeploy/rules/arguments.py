@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from glmdeploy.flags import Framework, VariableTable
     from glmdeploy.plan import Plan, Process
 
+# Options whose names another option adds to: beside it any word may be right.
+PLUGINS = {"--tool-call-parser": "--tool-parser-plugin", "--reasoning-parser": "--reasoning-parser-plugin"}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -52,7 +55,7 @@ def parse(
 
 def judge(framework: Framework, version: Version, line: CommandLine) -> list[Finding]:
     """Every finding about a command line that `parse` read for ``version``, in order."""
-    found = [_explain(framework, version, problem) for problem in line.problems]
+    found = [_explain(framework, version, problem) for problem in line.problems if not _of_plugin(line, problem)]
     for given in line.given:
         if given.option.deprecated:
             note = "" if given.option.deprecated == "yes" else given.option.deprecated
@@ -61,6 +64,12 @@ def judge(framework: Framework, version: Version, line: CommandLine) -> list[Fin
     for index, word in line.unknown:
         found.append(Finding(index, "GLM420", f"`{word}` is known only when the command runs", _UNKNOWN, Level.NOTE))
     return sorted([*found, *_conflicts(line)], key=lambda f: f.index)
+
+
+def _of_plugin(line: CommandLine, problem: Problem) -> bool:
+    """Whether the word that is not among the choices may be the name of a plugin."""
+    given = next((g for g in line.given if g.index == problem.index and problem.kind == "choice"), None)
+    return given is not None and line.last(PLUGINS.get(given.option.name, "")) is not None
 
 
 _UNKNOWN = "write the options out; rules that hang on what is not there were left out"
