@@ -64,7 +64,7 @@ def _layout(plan: Plan) -> dict[str, Any]:
         "pp": layout.pp,
         "dp": layout.dp,
         "ep": layout.ep,
-        "dp_attention": layout.dp_attention,
+        "attn_dp": layout.attn_dp,
         "cp": layout.cp,
         "dcp": layout.dcp,
         "replicas": layout.replicas,
