@@ -252,6 +252,11 @@ def test_golden_bundles_are_accepted(
         assert plan
         questions = [*script_words(bundle), *compose_words(bundle), *kubernetes_words(bundle)]
         assert len(questions) >= len(plan.spec.targets), f"{bundle.name} holds a command line for each target"
+        # a container's mount point does not say which checkpoint is there
+        name = plan.spec.checkpoint.repo.rpartition("/")[2]
+        questions = [
+            (tuple(f"/models/{name}" if word == "/models" else word for word in argv), env) for argv, env in questions
+        ]
         by_version.setdefault(str(plan.spec.version), []).extend(questions)
     assert by_version
     found = []
@@ -442,7 +447,7 @@ PAIRS = (
     ),
     Pair("sglang", checks.heads, "--tp-size 3", "--tp-size 4", model=BF16),
     Pair("vllm", checks.heads, "-tp 10", "-tp 8", model=BF16),
-    Pair("sglang", checks.experts, "--tp-size 8 --ep-size 3", "--tp-size 8 --ep-size 8"),
+    Pair("sglang", checks.experts, "--tp-size 8 --ep-size 8 --ep-num-redundant-experts 3", "--tp-size 8 --ep-size 8"),
     Pair("sglang", checks.dense, "--tp-size 8 --moe-dense-tp-size 2", "--tp-size 8 --moe-dense-tp-size 1"),
     Pair("vllm", checks.vllm_blocks, "-tp 32", "-tp 16"),
     Pair("sglang", checks.page, "--chunked-prefill-size 1000", "--chunked-prefill-size 1024"),

@@ -65,6 +65,15 @@ def gpu_for(words: list[str]) -> Iterator[None]:
         yield
 
 
+def publish(server: Any) -> None:
+    """Give the arguments to the process, from 0.5.19 on: widths that do not make up the tensor parallel size stop here."""
+    try:
+        from sglang.srt.runtime_context import publish  # noqa: PLC0415
+    except ImportError:
+        return
+    publish(server, role="tokenizer")
+
+
 def configure(given: argparse.Namespace, words: list[str], progress: asked.Progress) -> None:
     """Everything that SGLang computes and checks before it starts a worker, in the order of entrypoints/engine.py."""
     from sglang.srt.server_args import ServerArgs  # noqa: PLC0415
@@ -81,6 +90,8 @@ def configure(given: argparse.Namespace, words: list[str], progress: asked.Progr
             server.resolve_once()
         progress.stage = "check_server_args"
         server.check_server_args()
+        progress.stage = "publish"
+        publish(server)
 
 
 def prepare() -> asked.Ask:
