@@ -87,7 +87,7 @@ class Transformers(Adapter):
 
     def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
         """Requests run one by one."""
-        del spec, mtp
+        del spec, layout, mtp
         return 1
 
     def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
