@@ -24,7 +24,7 @@ from conftest import BUNDLES
 from packaging.version import Version
 
 from glmdeploy import catalog, pipeline
-from glmdeploy.commandline import strip_launcher
+from glmdeploy.commandline import arguments as words_after
 from glmdeploy.diagnostics import Level
 from glmdeploy.rules import arguments, engine
 from glmdeploy.rules import engine_checks as checks
@@ -402,12 +402,13 @@ def launched(framework: str, model: str, *words: str) -> tuple[str, ...]:
 
 def refusals(framework: str, version: str, argv: Sequence[str]) -> Iterator[tuple[str, engine.EngineRule | None]]:
     """What glmdeploy refuses of it: the code and, where it is one of the engine's, the rule."""
-    entry, words = catalog.load().frameworks[framework], strip_launcher(argv)[1]
-    for finding in arguments.judge(entry, Version(version), words):
+    entry = catalog.load().frameworks[framework]
+    line = arguments.parse(entry, Version(version), words_after(argv, entry.launch))
+    for finding in arguments.judge(entry, Version(version), line):
         if finding.level is Level.ERROR:
             yield finding.code, None
-    for code, _, rule in engine.judge(entry, Version(version), words):
-        yield code, rule
+    for broken in engine.judge(entry, Version(version), line):
+        yield broken.rule.code, broken.rule
 
 
 @dataclass(frozen=True)
