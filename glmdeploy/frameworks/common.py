@@ -147,6 +147,11 @@ class Adapter(ABC):
     def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
         """The memory fraction that the framework would choose by itself."""
 
+    def fewest_running(self, layout: Layout) -> int:
+        """Requests that run at a time when memory is short."""
+        del layout
+        return verdict.TIGHT_RUNNING
+
     def smaller_chunks(self, layout: Layout) -> Sequence[int]:
         """Prefill chunks to try when memory is short, tokens, the largest first."""
         del layout
@@ -178,7 +183,7 @@ class Adapter(ABC):
         request = spec.request
         chunk = request.prefill_chunk or self.default_chunk(spec, layout)
         running = request.concurrency or self.default_running(spec, layout, mtp)
-        small = request.concurrency or min(running, verdict.TIGHT_RUNNING)
+        small = request.concurrency or min(running, self.fewest_running(layout))
         base = Settings(self.default_context, 0.0, chunk, running, self.kv(spec), mtp)
         rungs: list[Settings] = []
         for size in (

@@ -62,6 +62,8 @@ class KTransformers(Adapter):
 
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
         """One host, no pipeline stages."""
+        if refusal := self.takes((), spec, layout):
+            return refusal
         if layout.pp > 1:
             return Refusal("GLM318", f"sglang-kt runs GLM-5.2 without pipeline stages ({layout.pp} were asked for)")
         if layout.world > spec.cluster.gpus_per_node:

@@ -45,6 +45,7 @@ _STEPS = {"low-latency": 5, "balanced": 1, "high-throughput": 1}  # cookbook cel
 _NVFP4_BALANCED = 2  # 2-1-3
 _MTP_RUNNING = 48  # "enabling spec caps max-running-requests near 48 unless set": cookbook comments
 _WIDE_RUNNING = 256  # every FP8 cell with attention data parallel sets it
+_WIDE_FRACTION = 0.85  # every FP8 cell with attention data parallel
 _WIDE_CHECKPOINTS = ("fp8", "nvfp4")
 _WIDE_CHUNK = 32768  # the balanced cells with attention data parallel
 _SHARE = 1024  # tokens of one attention group: 8,192 over 8 in the H200 cell
@@ -187,7 +188,7 @@ class SGLang(Adapter):
     def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
         """The largest decode batch that graphs are captured for, by GPU memory (memory_hook.py)."""
         if layout.attn_dp > 1:
-            return _WIDE_RUNNING
+            return max(_WIDE_RUNNING, 8 * layout.attn_dp)
         if mtp.enabled:
             return _MTP_RUNNING
         mib = spec.cluster.gpu.memory_mib
@@ -197,8 +198,17 @@ class SGLang(Adapter):
             return 256 if layout.tp < 4 else 512  # noqa: PLR2004
         return 512
 
+    def fewest_running(self, layout: Layout) -> int:
+        """As elsewhere, and some for every attention group."""
+        return max(super().fewest_running(layout), 4 * layout.attn_dp if layout.attn_dp > 1 else 0)
+
     def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
-        """The engine's own heuristic: (memory - reserve) / memory, MiB (memory_hook.py)."""
+        """The engine's own heuristic: (memory - reserve) / memory, MiB (memory_hook.py).
+
+        With attention data parallel it reserves for graphs that are never captured, and the cells set a fraction.
+        """
+        if layout.attn_dp > 1:
+            return _WIDE_FRACTION
         total = spec.cluster.gpu.memory_mib
         reserve = (
             512
@@ -208,19 +218,20 @@ class SGLang(Adapter):
         )
         if total > 60 * 1024:
             reserve = max(reserve, 10 * 1024)
-        reserve += self.a2a_buffers(layout) / MIB
         return round((total - reserve) / total, 3)
 
     @staticmethod
     def graphs(layout: Layout, settings: Settings) -> int:
         """Bytes of CUDA graphs: 2 MiB a decode sequence, 1.5 GiB for prefill; none of those with stages.
 
-        Attention data parallel pads more: 3 MiB a sequence and group, half as much again above 300 sequences.
+        Attention data parallel pads each sequence by 3 MiB a group; a group captures no more than its own share of the
+        running requests (0.5.23 model_executor: the request pool's size).
         """
         batch = (settings.recipe.graph_batch if settings.recipe else 0) or min(settings.max_running, _MAX_GRAPH_BATCH)
+        batch = -(-batch // layout.attn_dp)
         prefill = int(1.5 * GIB) if layout.pp == 1 else 0
-        padded = batch * layout.attn_dp * (3 if batch <= 300 else 4.5) if layout.attn_dp > 1 else 0  # noqa: PLR2004
-        return batch * 2 * MIB + int(padded * MIB) + prefill
+        padded = 3 * layout.attn_dp if layout.attn_dp > 1 else 0
+        return batch * (2 + padded) * MIB + prefill
 
     @staticmethod
     def a2a_buffers(layout: Layout) -> int:

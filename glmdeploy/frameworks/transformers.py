@@ -54,6 +54,8 @@ class Transformers(Adapter):
 
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
         """One host, tensor parallel size 1."""
+        if refusal := self.takes((), spec, layout):
+            return refusal
         if layout.tp > 1:
             return Refusal(
                 "GLM318",
