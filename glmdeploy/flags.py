@@ -101,6 +101,7 @@ class Framework:
     facts: Mapping[str, Fact]
     note: str
     recipes: tuple[Recipe, ...] = ()
+    differs: tuple[str, ...] = ()  # where a plan does not do what the framework's own recipe says, and why
 
     def recipe(self, gpu: str, checkpoint: str, strategy: str) -> Recipe | None:
         """The recipe for a GPU, checkpoint and strategy."""

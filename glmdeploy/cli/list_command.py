@@ -70,6 +70,29 @@ def _frameworks() -> list[Row]:
     ]
 
 
+def _recipes() -> list[Row]:
+    """The frameworks' own recipes that the strategies follow."""
+    return [
+        {
+            "framework": f.id,
+            "gpus": f"{r.gpus}x{r.gpu}",
+            "checkpoint": r.checkpoint,
+            "strategy": r.strategy,
+            "attn-dp": str(r.attn_dp),
+            "mtp": str(r.mtp_steps),
+            "fraction": f"{r.memory_fraction:g}",
+            "verified": "yes" if r.verified else "no",
+        }
+        for f in catalog.load().frameworks.values()
+        for r in f.recipes
+    ]
+
+
+def _differences() -> list[Row]:
+    """Where a plan does not do what a framework's recipe says."""
+    return [{"framework": f.id, "why": why} for f in catalog.load().frameworks.values() for why in f.differs]
+
+
 def _profiles() -> list[Row]:
     rows = []
     for name, path in resources.shipped_profiles().items():
@@ -87,6 +110,8 @@ LISTS: dict[str, Callable[[], list[Row]]] = {
     "models": _models,
     "checkpoints": _checkpoints,
     "frameworks": _frameworks,
+    "recipes": _recipes,
+    "differences": _differences,
     "profiles": _profiles,
     "rules": _rules,
 }
