@@ -68,7 +68,7 @@ def stage_starts(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
 
 
 def expert_size(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """The expert parallel size is neither 1 nor the GPUs that share the experts
+    """The expert parallel size is neither 1 nor that of the whole group
 
     Those are the tensor parallel size, for vLLM times its data-parallel ranks. SGLang wants ep x moe-dp = tp when ep is
     above 1; vLLM's switch spreads the experts over the whole group.
