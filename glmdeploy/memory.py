@@ -111,6 +111,21 @@ class Weigher:
                 size += self.mtp + (0 if shared_embedding else self.embedding)
         return size
 
+    def parts(self, first: int, end: int, *, mtp: bool, shared_embedding: bool) -> dict[str, int]:
+        """``stage`` by part, in the order of the model; parts of zero bytes are left out."""
+        last = end == self.model.layers
+        parts = {"token embedding": self.embedding if first == 0 else 0}
+        for layer in range(first, end):
+            for part, size in self.model.layer_parts(self.checkpoint, layer, self.tp).items():
+                parts[part] = parts.get(part, 0) + size
+        parts["scales"] = parts.pop("scales", 0)  # a sum over the layers: after all of their parts
+        if last:
+            parts["output head and last norm"] = self.embedding + self.model.norm_bytes()
+        if last and mtp:
+            parts["MTP layer, its scales included"] = self.mtp
+            parts["embedding of the MTP layer"] = 0 if shared_embedding else self.embedding
+        return {part: size for part, size in parts.items() if size}
+
 
 @cache
 def weigher(model: Model, checkpoint: Checkpoint, tp: int) -> Weigher:

@@ -48,13 +48,27 @@ def _int4_group(out: int, inner: int) -> int:
     return out * inner // 2 + out * inner // 128 * BF16
 
 
+def _fp8(out: int, inner: int) -> int:
+    """The values of an 8-bit format, without scales."""
+    return out * inner
+
+
+def _four_bit(out: int, inner: int) -> int:
+    """The values of a 4-bit format, without scales."""
+    return out * inner // 2
+
+
 FORMATS: Mapping[str, Callable[[int, int], int]] = {
     "bf16": _bf16,
+    "fp8": _fp8,
+    "four_bit": _four_bit,
     "fp8_block": _fp8_block,
     "nvfp4": _nvfp4,
     "mxfp4": _mxfp4,
     "int4_group": _int4_group,
 }
+# format -> the same without its scales
+VALUES = {"fp8_block": "fp8", "nvfp4": "four_bit", "mxfp4": "four_bit", "int4_group": "four_bit"}
 
 
 @dataclass(frozen=True, eq=False)  # one object an entry: identity is equality
@@ -141,6 +155,25 @@ class Model:
         if moe:
             size += self.experts * self.expert_bytes(checkpoint.experts, tp)
         return size + (self._indexer(checkpoint.linear) if layer in self.full_indexer_layers else 0)
+
+    def layer_parts(self, checkpoint: Checkpoint, layer: int, tp: int) -> dict[str, int]:
+        """``layer_bytes`` by part; the scales of all parts are one part."""
+        linear, experts = checkpoint.linear, checkpoint.experts
+        values = self._layer_parts(VALUES.get(linear, linear), VALUES.get(experts, experts), layer, tp)
+        scaled = self._layer_parts(linear, experts, layer, tp)
+        return {**values, "scales": sum(scaled.values()) - sum(values.values())}
+
+    def _layer_parts(self, linear: str, experts: str, layer: int, tp: int) -> dict[str, int]:
+        moe = layer >= self.dense_layers
+        shared = self.shared_experts * self._mlp(linear, self.expert_intermediate // tp)
+        return {
+            "attention and norms": self._attention(linear, tp),
+            "indexer": self._indexer(linear) if layer in self.full_indexer_layers else 0,
+            "dense MLP": 0 if moe else self._dense(linear, tp),
+            "routed experts": self.experts * self.expert_bytes(experts, tp) if moe else 0,
+            "shared expert": shared if moe else 0,
+            "router": self._moe(linear, tp) - shared if moe else 0,
+        }
 
     def mtp_bytes(self, checkpoint: Checkpoint, tp: int) -> int:
         """Parameter bytes of the MTP layer on one rank, without embedding and head."""
