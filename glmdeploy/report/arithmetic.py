@@ -143,11 +143,11 @@ def _room(plan: Plan, need: StageNeed) -> tuple[Line, ...]:
     of = "of what is free" if static else "of the GPU"
     kept = Line(f"beyond the fraction: {1 - fraction:.4g} {of}", int(fraction * base) - base, _BELOW)
     before = Line("taken before loading", -need.before_bytes, _OVERHEAD)
-    inside = (Line("weights", -need.weights, _ABOVE), Line("overhead inside", -need.resident_bytes, _OVERHEAD))
+    inside = (Line("weights", -need.weights, _ABOVE), Line("overhead left by loading", -need.resident_bytes, _OVERHEAD))
     head = (capacity(plan), before, kept) if static else (capacity(plan), kept, before)
     if static:
         return (*head, *inside)
-    outside = Line("overhead beside", -need.outside_bytes, _OVERHEAD)
+    outside = Line("other overhead", -need.outside_bytes, _OVERHEAD)
     return (*head, *inside, outside, Line("activations", -need.activation_bytes, _ABOVE))
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from glmdeploy.report import origins
-from glmdeploy.report.view import PARTS, heading, ranks
+from glmdeploy.report.view import PARTS, heading, most, ranks
 from glmdeploy.units import GIB, plural, tokens
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _paragraph(text: str) -> str:
 
 def render(view: View, style: Style) -> str:
     """Verdict, table, and the details folded."""
-    word, colon, rest = view.sentence.partition(":")
+    word, colon, rest = view.sentence.replace("`", "").partition(":")
     blocks = [f"**{escape(word)}**{colon}{' ' if rest else ''}{escape(rest)}"]
     if view.plan:
         blocks += [_paragraph(_layout(view, view.plan)), *_stages(view), *_running(view, view.plan)]
@@ -82,13 +82,13 @@ def _running(view: View, plan: Plan) -> Iterator[str]:
         return
     settings = plan.settings
     if not plan.launchable:
-        yield f"At most {tokens(plan.memory.max_context)} with this layout: nothing is rendered"
+        yield escape(f"Context: {most(plan)}")
         return
     whole = plural(view.whole_contexts, "request")
     yield escape(
         f"Context {tokens(settings.context)} (at most {plan.memory.max_context:,}); "
         f"KV pool {tokens(plan.memory.kv_tokens)}, {settings.kv.label}; "
-        f"{whole} of the whole context at a time, {settings.max_running} may run; "
+        f"{whole} of the whole context at a time, {settings.max_running:,} may run; "
         f"MTP {'on' if settings.mtp.enabled else 'off'}"
     )
 
@@ -120,7 +120,7 @@ def _title(view: View) -> str:
 def _not_chosen(view: View) -> str:
     if not view.not_chosen:
         return ""
-    rows = [(n.name, n.code, n.reason) for n in view.not_chosen[:_SHOWN]]
+    rows = [(n.name, n.code, n.text) for n in view.not_chosen[:_SHOWN]]
     more = sum(len(n.layouts) for n in view.not_chosen[_SHOWN:])
     return _table(["layout", "code", "reason"], rows) + (f"\n\nand {more} more" if more else "")
 

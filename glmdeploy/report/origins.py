@@ -56,7 +56,8 @@ class _Origins:
         span = self.source.spans.get(at) if self.source else None
         if span is None or self._written(at) in {None, "auto"}:
             return None
-        return f"{PurePath(span.path).name}:{span.line}" if span.line else span.path
+        name = f"{PurePath(span.path).name}:{span.line}" if span.line else span.path
+        return "".join(c if c.isprintable() else "?" for c in name)
 
     def _written(self, at: KeyPath) -> object:
         node: object = self.source.data if self.source else None

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from glmdeploy.report.view import PARTS, heading, ranks
+from glmdeploy.report.view import PARTS, heading, most, ranks
 from glmdeploy.units import GIB, tokens
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _WIDTH, _MARGIN = 840, 20
 _INNER = _WIDTH - 2 * _MARGIN
 _LINE, _BAR, _SWATCH = 20, 22, 11
+_COLUMNS = (340, 420, 544, 648, 752, 820)  # right edges of the figures: each of PARTS, and the GPU
 _LETTERS = 108  # of a line of 13 px text in the inner width, in any font that browsers take
 # Okabe and Ito's colours, which people with any colour vision can tell apart, each dark or light enough for its page
 _STYLE = """
@@ -57,13 +58,14 @@ class _Picture:
         ET.SubElement(self.svg, "style").text = _STYLE
         page = ET.SubElement(self.svg, "rect", {"class": "page", "rx": "8"})
         self._lines(title, "title")
-        self._lines(view.sentence)
+        self._lines(view.sentence.replace("`", ""))
         if plan and not plan.refusal:
             self._lines(_summary(plan), "faint")
         if view.stages:
             self._legend()
             for stages in view.stages:
                 self._stages(stages)
+            self._notes(view)
         height = str(self.y + 12)
         self.svg.set("viewBox", f"0 0 {_WIDTH} {height}")
         self.svg.set("width", str(_WIDTH))
@@ -74,8 +76,8 @@ class _Picture:
         return ET.tostring(self.svg, encoding="unicode") + "\n"
 
     def _described(self) -> str:
-        figures = [f"{_name(s)}: {_figures(s)}" for s in self.view.stages]
-        return ". ".join([self.view.sentence, *figures])
+        figures = [f"{_name(s, many=False)}: {_figures(s)}" for s in self.view.stages]
+        return ". ".join([self.view.sentence.replace("`", ""), *figures])
 
     def _lines(self, text: str, kind: str = "") -> None:
         for line in textwrap.wrap(_clean(text), _LETTERS):
@@ -97,16 +99,23 @@ class _Picture:
         self.y += _LINE + 8
         self._put("GiB per GPU", _MARGIN, "faint")
         for i, part in enumerate(PARTS):
-            right = _column(i)
-            self._rect(f"p{i}", right - 7 * len(part) - _SWATCH - 6, self.y - _SWATCH + 1, _SWATCH, _SWATCH)
+            right = _COLUMNS[i]
+            self._rect(f"p{i}", right - 8 * len(part) - _SWATCH - 8, self.y - _SWATCH + 1, _SWATCH, _SWATCH)
             self._put(part, right, "number faint")
-        self._put("GPU", _column(len(PARTS)), "number faint")
+        self._put("GPU", _COLUMNS[-1], "number faint")
+
+    def _notes(self, view: View) -> None:
+        notes = ["* the fullest stage: it limits the others"] if len(view.stages) > 1 else []
+        if any(s.budget.headroom < 0 for s in view.stages):
+            notes.append("the red line is where the GPU ends")
+        if notes:
+            self._lines("; ".join(notes), "faint")
 
     def _stages(self, stages: Stages) -> None:
         self.y += _LINE + 6
-        self._put(_name(stages), _MARGIN)
+        self._put(_name(stages, many=len(self.view.stages) > 1), _MARGIN)
         for i, size in enumerate((*stages.sizes, stages.budget.capacity)):
-            self._put(f"{size / GIB:.2f}", _column(i), "number")
+            self._put(f"{size / GIB:.2f}", _COLUMNS[i], "number")
         self.y += 8
         whole = max(stages.budget.capacity, stages.budget.budget)
         x = float(_MARGIN)
@@ -124,13 +133,8 @@ class _Picture:
         self.y += _BAR
 
 
-def _column(number: int) -> int:
-    """The right edge of a column of figures."""
-    return 360 + number * 92
-
-
-def _name(stages: Stages) -> str:
-    return f"{stages.name}, {stages.layers}" + (" *" if stages.fullest and not stages.only else "")
+def _name(stages: Stages, *, many: bool) -> str:
+    return f"{stages.name}, {stages.layers}" + (" *" if stages.fullest and many else "")
 
 
 def _figures(stages: Stages) -> str:
@@ -141,7 +145,7 @@ def _figures(stages: Stages) -> str:
 def _summary(plan: Plan) -> str:
     layout = f"{plan.layout.label}: {ranks(plan)}"
     if not plan.launchable:
-        return f"{layout}; at most {tokens(plan.memory.max_context)}"
+        return f"{layout}; context: {most(plan)}"
     return f"{layout}; KV pool {tokens(plan.memory.kv_tokens)}, {plan.settings.kv.label}"
 
 

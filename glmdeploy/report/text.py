@@ -10,7 +10,7 @@ from glmdeploy.partition import describe
 from glmdeploy.report import origins
 from glmdeploy.report.arithmetic import OWN
 from glmdeploy.report.bars import cells
-from glmdeploy.report.view import PARTS, heading, ranks
+from glmdeploy.report.view import PARTS, heading, most, ranks
 from glmdeploy.units import GIB, gb, gib, plural, tokens
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _head(view: View, plan: Plan) -> Iterator[str]:
     if layout.pp > 1:
         yield f"stages    {describe(layout.partition).replace(',', ', ')} layers"
     if not plan.launchable:
-        yield f"context   at most {tokens(plan.memory.max_context)} with this layout: nothing is rendered"
+        yield f"context   {most(plan)}"
         return
     yield from _running(view, plan)
 
@@ -91,7 +91,7 @@ def _running(view: View, plan: Plan) -> Iterator[str]:
     yield f"context   {tokens(settings.context)}; at most {plan.memory.max_context:,} with this layout, whatever gives way"
     yield f"KV cache  {settings.kv.label}, {tokens(plan.memory.kv_tokens)} in the pool"
     whole = plural(view.whole_contexts, "request")
-    yield f"requests  {whole} of the whole context at a time; {settings.max_running} may run"
+    yield f"requests  {whole} of the whole context at a time; {settings.max_running:,} may run"
     yield f"settings  memory fraction {settings.memory_fraction:.3g}, prefill chunk {settings.prefill_chunk:,}"
     yield f"gave way  {', '.join(settings.comfort) or 'nothing'}"
     yield f"MTP       {'on' if settings.mtp.enabled else 'off'}: {settings.mtp.reason}"
@@ -150,7 +150,7 @@ def _not_chosen(view: View) -> Iterator[str]:
         return
     yield "not chosen"
     for passed in view.not_chosen[:_SHOWN]:
-        yield f"  {passed.name:<14} {passed.code}  {passed.reason}"
+        yield f"  {passed.name:<14} {passed.code}  {passed.text}"
     more = sum(len(passed.layouts) for passed in view.not_chosen[_SHOWN:])
     if more:
         yield f"  and {more} more (--format json)"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from glmdeploy.report.arithmetic import arithmetic
 from glmdeploy.report.origins import Origin, origins
 from glmdeploy.report.sentence import sentence
-from glmdeploy.units import plural
+from glmdeploy.units import plural, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -94,8 +94,14 @@ class NotChosen:
 
     @property
     def name(self) -> str:
-        """``TP1 x PP9``, or ``TP1 x PP1 + 14``."""
-        return self.layouts[0] + (f" + {len(self.layouts) - 1}" if len(self.layouts) > 1 else "")
+        """The first layout that the reason keeps out."""
+        return self.layouts[0]
+
+    @property
+    def text(self) -> str:
+        """The reason, and how many more layouts it keeps out."""
+        more = len(self.layouts) - 1
+        return self.reason + (f" (and {plural(more, 'layout')} more)" if more else "")
 
 
 @dataclass(frozen=True)
@@ -222,3 +228,10 @@ def ranks(plan: Plan) -> str:
     """``5 ranks of 2 GPUs on 2 hosts``."""
     layout = plan.layout
     return f"{plural(layout.nodes, 'rank')} of {plural(layout.gpus_per_rank, 'GPU')} on {plural(plan.hosts, 'host')}"
+
+
+def most(plan: Plan) -> str:
+    """The largest context of a plan of which nothing is rendered."""
+    if not plan.memory.max_context:
+        return "none: the best layout leaves no memory for it, and nothing is rendered"
+    return f"at most {tokens(plan.memory.max_context)} with this layout: nothing is rendered"
