@@ -74,6 +74,7 @@ MORE = {
         "--checkpoint",
         "bf16",
     ),
+    "many-stages": ("--framework", "sglang", "--gpus", "64xH100", "--tp", "2", "--pp", "32"),
     "no-memory": ("--framework", "transformers", "--gpus", "8xH100"),
 }
 ALL = CASES | MORE
@@ -171,6 +172,15 @@ def test_a_bar_is_always_as_wide_and_shows_every_part(sizes: list[int], width: i
     assert sum(found) == (width if any(s > 0 for s in sizes) else 0)
 
 
+def test_equal_stages_share_a_bar_wherever_they_are(run: Callable[..., Result]) -> None:
+    data = run("plan", "--framework", "sglang", "--gpus", "64xH100", "--tp", "2", "--pp", "32", "--format", "json").json
+    groups = data["memory"]["groups"]
+    assert sorted(n for g in groups for n in g["stages"]) == list(range(32))
+    assert len(groups) < 10
+    for g in groups:
+        assert len({str(data["memory"]["stages"][n]["bytes"]) for n in g["stages"]}) == 1
+
+
 def test_equal_neighbours_share_a_bar(run: Callable[..., Result]) -> None:
     lines = run("plan", *CASES["tight"]).out.splitlines()
     assert [line.split("  ")[0] for line in lines if line.startswith("stage") and "." in line] == [
@@ -217,6 +227,20 @@ def test_ascii_where_the_encoding_has_no_blocks() -> None:
         out = result.stdout_bytes.decode(charset)
         assert f"  {block * 40}" in out
         assert block == "█" or out.isascii()
+
+
+@pytest.mark.parametrize("form", list(EXTENSIONS))
+def test_words_that_the_encoding_lacks_are_written_all_the_same(form: str, write_profile: Callable[..., Path]) -> None:
+    path = write_profile(
+        "apiVersion: glmdeploy/v1\nname: t\ncluster: {gpu: h200, gpus: 8}\nframework: {name: žluťoučký 🐎}\n"
+    )
+    result = CliRunner(charset="ascii").invoke(main, ["plan", str(path), "--format", form])
+    assert result.exit_code == 1
+    if form == "json":
+        assert "žluťoučký 🐎" in json.loads(result.stdout)["sentence"]
+    if form == "svg":
+        assert "žluťoučký 🐎" in "".join(ET.fromstring(result.stdout).itertext())  # noqa: S314  our own text
+    assert result.stdout.isascii()
 
 
 @pytest.mark.parametrize(
@@ -410,7 +434,7 @@ def test_hostile_file_names_are_escaped(run: Callable[..., Result], write_profil
         "<img src=x>|@team\x1b[31m.yaml",
     )
     text = run("plan", str(path), "--format", "markdown").out
-    assert "&lt;img src=x&gt;\\|@\u2060team?\\[31m.yaml:3" in text
+    assert "&lt;img src=x&gt;\\|@&#8288;team?\\[31m.yaml:3" in text
     assert "<img" not in text
     assert "\x1b" not in run("plan", str(path), "--explain").out
 
@@ -423,7 +447,7 @@ def test_hostile_file_names_are_escaped(run: Callable[..., Result], write_profil
         ("two\nlines", "two lines"),
         ("`code` *b* _c_ [d](e)", r"\`code\` \*b\* \_c\_ \[d\](e)"),
         ("x\\", "x\\\\"),
-        ("@me #12 a://b", "@\u2060me #\u206012 a:\u2060//b"),
+        ("@me #12 a://b", "@&#8288;me #&#8288;12 a:&#8288;//b"),
     ],
 )
 def test_markdown_escapes(text: str, expected: str) -> None:

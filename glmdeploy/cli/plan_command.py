@@ -47,7 +47,7 @@ def command(profile: str | None, form: str, explain: bool, **given: Any) -> None
         view = report.look(None, (), error.diagnostics)
     blocks = report.BLOCKS if talk.writes(report.BLOCKS) else report.PLAIN
     text = report.FORMS[form](view, report.Style(talk.colour(sys.stdout), blocks, explain))
-    sys.stdout.write(text)
+    talk.put(text, "xmlcharrefreplace" if form in {"markdown", "svg"} else "backslashreplace")
     if form == "text":
         sys.stdout.flush()
         sys.stderr.write("\n" if text and view.found else "")

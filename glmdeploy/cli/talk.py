@@ -36,6 +36,12 @@ def width() -> int:
     return shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
 
 
+def put(text: str, instead: str) -> None:
+    """Write data to stdout; ``instead`` is the codec's way with characters that the encoding lacks."""
+    encoding = sys.stdout.encoding or "ascii"
+    sys.stdout.write(text.encode(encoding, instead).decode(encoding))
+
+
 def say(found: Sequence[Diagnostic]) -> None:
     """Print diagnostics to stderr."""
     if found:

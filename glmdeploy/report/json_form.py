@@ -22,8 +22,7 @@ API_KEY = "<GLMDEPLOY_API_KEY>"
 
 
 def render(view: View, style: Style | None = None) -> str:
-    """The object, whatever became of the profile."""
-    del style  # everything is said always
+    """The object, whatever became of the profile; everything is said always."""
     plan = view.plan
     planned = plan is not None and plan.memory.stages
     data: dict[str, Any] = {
@@ -44,7 +43,7 @@ def render(view: View, style: Style | None = None) -> str:
         "processes": [_process(p) for p in view.processes],
         "diagnostics": [d.as_json() for d in view.found],
     }
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(data, indent=2, ensure_ascii=style is not None and style.blocks.isascii()) + "\n"
 
 
 def _model(plan: Plan) -> dict[str, Any]:
@@ -148,9 +147,9 @@ def _bytes(stage: StageBudget) -> dict[str, int]:
 
 
 def _group(stages: Stages) -> dict[str, Any]:
-    """Neighbouring stages that are equal, by number, and the sums of one GPU of theirs."""
+    """Stages that are equal, by number, and the sums of one GPU of theirs."""
     return {
-        "stages": [stages.first, stages.last],
+        "stages": list(stages.numbers),
         "fullest": stages.fullest,
         "arithmetic": [_section(s) for s in stages.sections],
     }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from glmdeploy.report.text import Style
     from glmdeploy.report.view import View
 
+_JOINER = "&#8288;"  # a word joiner: seen by nobody, and no link or list starts across it
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _SYNTAX = re.compile(r"([\\`*_{}\[\]|~$!])")
 # what GitHub makes a link or a notification of: a user, an issue, an address
@@ -28,12 +29,12 @@ def escape(text: str) -> str:
     """``text`` as it is, in Markdown: one line, no markup, no HTML, no links, nobody notified."""
     line = " ".join(text.split())
     line = "".join(_HTML.get(c, c) for c in line)
-    return _LINKS.sub("\u2060", _SYNTAX.sub(r"\\\1", line))
+    return _LINKS.sub(_JOINER, _SYNTAX.sub(r"\\\1", line))
 
 
 def _paragraph(text: str) -> str:
     """As ``escape``, at the start of a line."""
-    return _FIRST.sub("\u2060", escape(text))
+    return _FIRST.sub(_JOINER, escape(text))
 
 
 def render(view: View, style: Style) -> str:

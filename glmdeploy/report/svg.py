@@ -18,6 +18,7 @@ _WIDTH, _MARGIN = 840, 20
 _INNER = _WIDTH - 2 * _MARGIN
 _LINE, _BAR, _SWATCH = 20, 22, 11
 _COLUMNS = (340, 420, 544, 648, 752, 820)  # right edges of the figures: each of PARTS, and the GPU
+_NAME = 34  # letters of a name beside its figures
 _LETTERS = 108  # of a line of 13 px text in the inner width, in any font that browsers take
 # Okabe and Ito's colours, which people with any colour vision can tell apart, each dark or light enough for its page
 _STYLE = """
@@ -65,6 +66,7 @@ class _Picture:
             self._legend()
             for stages in view.stages:
                 self._stages(stages)
+            self.y += 4
             self._notes(view)
         height = str(self.y + 12)
         self.svg.set("viewBox", f"0 0 {_WIDTH} {height}")
@@ -112,8 +114,15 @@ class _Picture:
             self._lines("; ".join(notes), "faint")
 
     def _stages(self, stages: Stages) -> None:
-        self.y += _LINE + 6
-        self._put(_name(stages, many=len(self.view.stages) > 1), _MARGIN)
+        self.y += 6
+        *lines, name = textwrap.wrap(_name(stages, many=len(self.view.stages) > 1), _LETTERS)
+        if lines or len(name) > _NAME:
+            self._lines(" ".join([*lines, name]))
+            self.y += 2
+            name = ""
+        self.y += _LINE
+        if name:
+            self._put(name, _MARGIN)
         for i, size in enumerate((*stages.sizes, stages.budget.capacity)):
             self._put(f"{size / GIB:.2f}", _COLUMNS[i], "number")
         self.y += 8

@@ -6,11 +6,10 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glmdeploy.partition import describe
 from glmdeploy.report import origins
 from glmdeploy.report.arithmetic import OWN
 from glmdeploy.report.bars import cells
-from glmdeploy.report.view import PARTS, heading, most, ranks
+from glmdeploy.report.view import PARTS, heading, most, partition, ranks
 from glmdeploy.units import GIB, gb, gib, plural, tokens
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 BLOCKS, PLAIN = "█▓▒░·", "#=%+."  # one character for each of PARTS
+_NAME = 14  # columns of a stage's name
 _SHOWN = 6  # reasons for layouts not chosen
 _COLUMNS = (10, 8, 15, 12, 12, 9)  # of the figures: each part, and the capacity
 _ANSI = ("\x1b[34m", "\x1b[33m", "\x1b[35m", "\x1b[36m", "\x1b[2m")
@@ -79,7 +79,7 @@ def _head(view: View, plan: Plan) -> Iterator[str]:
     for host in view.hosts:
         yield f"{host.name:<9} {host.text}"
     if layout.pp > 1:
-        yield f"stages    {describe(layout.partition).replace(',', ', ')} layers"
+        yield f"stages    {partition(layout.partition)} layers"
     if not plan.launchable:
         yield f"context   {most(plan)}"
         return
@@ -108,7 +108,11 @@ def _memory(view: View, style: Style) -> Iterator[str]:
     for stages in view.stages:
         mark = " *" if stages.fullest and len(view.stages) > 1 else ""
         figures = [f"{size / GIB:.2f}" for size in (*stages.sizes, stages.budget.capacity)]
-        yield _row(f"{stages.name}{mark}", figures)
+        name = f"{stages.name}{mark}"
+        if len(name) > _NAME:  # on lines of its own
+            yield from textwrap.wrap(name, WIDTH)
+            name = ""
+        yield _row(name, figures)
         yield _bar(stages, style)
     if any(s.sizes[-1] < 0 for s in view.stages):
         yield "| is where the GPU ends"
@@ -117,7 +121,7 @@ def _memory(view: View, style: Style) -> Iterator[str]:
 
 
 def _row(name: str, figures: Sequence[str]) -> str:
-    return f"{name:<14}" + "".join(f"{f:>{w}}" for f, w in zip(figures, _COLUMNS, strict=True))
+    return f"{name:<{_NAME}}" + "".join(f"{f:>{w}}" for f, w in zip(figures, _COLUMNS, strict=True))
 
 
 def _bar(stages: Stages, style: Style) -> str:
@@ -168,9 +172,9 @@ def _sums(view: View) -> Iterator[list[str]]:
     others = [s for s in view.stages if s is not full]
     for stages in (full, *others):
         sections = [s for s in stages.sections if stages is full or s not in full.sections]
-        title = "every GPU" if stages.only else f"one GPU of {stages.name}, {stages.layers}"
-        head = title if stages is full else f"{title}: where it differs from {full.name}"
-        yield [head, *(line for s in sections for line in _section(s, sources))]
+        title = stages.name if stages.only else f"one GPU of {stages.name}: {stages.layers}"
+        head = title if stages is full else f"{title}; where it differs from the first"
+        yield [_wrapped(head, 0), *(line for s in sections for line in _section(s, sources))]
     yield ["sources", *(_wrapped(f"  [{number}] {source}", 7) for source, number in sources.items())]
 
 

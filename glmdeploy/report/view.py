@@ -29,12 +29,10 @@ PARTS = ("weights", "KV", "activations", "overhead", "headroom")
 
 @dataclass(frozen=True)
 class Stages:
-    """Neighbouring pipeline stages with the same bytes in every part, and the arithmetic of one GPU of them."""
+    """Pipeline stages with the same bytes in every part, and the arithmetic of one GPU of them."""
 
-    first: int
-    last: int
-    first_layer: int
-    last_layer: int
+    numbers: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]  # first and last layer of each
     budget: StageBudget
     fullest: bool
     only: bool
@@ -42,17 +40,18 @@ class Stages:
 
     @property
     def name(self) -> str:
-        """``stage 0``, ``stages 1-3``, or ``every GPU`` where there is one stage only."""
+        """``stage 0``, ``stages 1-3, 5``, or ``every GPU`` where there is one stage only."""
         if self.only:
             return "every GPU"
-        return f"stage {self.first}" if self.first == self.last else f"stages {self.first}-{self.last}"
+        return f"stage{'s' if len(self.numbers) > 1 else ''} {_spans(self.numbers)}"
 
     @property
     def layers(self) -> str:
-        """``layers 18-62, 15 each``."""
-        count = self.last - self.first + 1
-        each = f", {(self.last_layer - self.first_layer + 1) // count} each" if count > 1 else ""
-        return f"layers {self.first_layer}-{self.last_layer}{each}"
+        """``layers 0-17``, or ``15 layers each``."""
+        first, last = self.spans[0]
+        if len(self.spans) > 1:
+            return f"{plural(last - first + 1, 'layer')} each"
+        return f"layers {first}-{last}" if last > first else f"layer {first}"
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -159,20 +158,18 @@ def _stages(plan: Plan) -> Iterator[Stages]:
     memory = plan.memory
     if not memory.stages:
         return
-    numbered = list(enumerate(memory.stages))
-    for _, run in groupby(numbered, key=lambda item: _figures(item[1])):
-        group = list(run)
-        (first, budget), (last, end) = group[0], group[-1]
-        fullest = any(stage is memory.fullest for _, stage in group)
+    equal: dict[tuple[object, ...], list[int]] = {}
+    for number, stage in enumerate(memory.stages):
+        equal.setdefault(_figures(stage), []).append(number)
+    for numbers in equal.values():
+        group = [memory.stages[n] for n in numbers]
         yield Stages(
-            first=first,
-            last=last,
-            first_layer=budget.first_layer,
-            last_layer=end.end_layer - 1,
-            budget=budget,
-            fullest=fullest,
-            only=len(numbered) == 1,
-            sections=arithmetic(plan, first),
+            numbers=tuple(numbers),
+            spans=tuple((s.first_layer, s.end_layer - 1) for s in group),
+            budget=group[0],
+            fullest=any(stage is memory.fullest for stage in group),
+            only=len(memory.stages) == 1,
+            sections=arithmetic(plan, numbers[0]),
         )
 
 
@@ -206,9 +203,9 @@ def _stages_of(plan: Plan, ranks: Sequence[Placement]) -> str:
 
 
 def _spans(numbers: Sequence[int]) -> str:
-    """``0-3,6`` for 0, 1, 2, 3, 6."""
+    """``0-3, 6`` for 0, 1, 2, 3, 6."""
     runs = [list(run) for _, run in groupby(enumerate(numbers), key=lambda item: item[1] - item[0])]
-    return ",".join(str(run[0][1]) if len(run) == 1 else f"{run[0][1]}-{run[-1][1]}" for run in runs)
+    return ", ".join(str(run[0][1]) if len(run) == 1 else f"{run[0][1]}-{run[-1][1]}" for run in runs)
 
 
 def _not_chosen(rejected: Iterable[Rejected]) -> tuple[NotChosen, ...]:
@@ -216,6 +213,12 @@ def _not_chosen(rejected: Iterable[Rejected]) -> tuple[NotChosen, ...]:
     for r in rejected:
         groups.setdefault((r.code, r.reason), []).append(r.layout)
     return tuple(NotChosen(tuple(layouts), code, reason) for (code, reason), layouts in groups.items())
+
+
+def partition(layers: Sequence[int]) -> str:
+    """``18, 4 x 15`` for 18, 15, 15, 15, 15."""
+    runs = [(size, len(list(run))) for size, run in groupby(layers)]
+    return ", ".join(f"{count} x {size}" if count > 1 else f"{size}" for size, count in runs)
 
 
 def heading(plan: Plan) -> str:
