@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _JOINER = "&#8288;"  # a word joiner: seen by nobody, and no link or list starts across it
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _SYNTAX = re.compile(r"([\\`*_{}\[\]|~$!])")
+_CODE = re.compile(r"(`[A-Za-z0-9-][A-Za-z0-9 ./=_-]*`)")  # nothing in it means anything
 # what GitHub makes a link or a notification of: a user, an issue, an address
 _LINKS = re.compile(r"(?<=[@#])(?=\w)|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
 _FIRST = re.compile(r"\A(?=[-+=#]|\d+[.)])")  # what would start a list or a heading
@@ -26,8 +27,12 @@ _SHOWN = 12  # reasons for layouts not chosen
 
 
 def escape(text: str) -> str:
-    """``text`` as it is, in Markdown: one line, no markup, no HTML, no links, nobody notified."""
-    line = " ".join(text.split())
+    """``text`` as it is, in Markdown: one line, no HTML, no links, nobody notified; no markup but plain `code`."""
+    pieces = _CODE.split(" ".join(text.split()))
+    return "".join(piece if i % 2 else _literal(piece) for i, piece in enumerate(pieces))
+
+
+def _literal(line: str) -> str:
     line = "".join(_HTML.get(c, c) for c in line)
     return _LINKS.sub(_JOINER, _SYNTAX.sub(r"\\\1", line))
 
