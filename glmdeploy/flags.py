@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
@@ -100,6 +100,11 @@ class Framework:
     merged: Mapping[str, tuple[str, str]]
     facts: Mapping[str, Fact]
     note: str
+    recipes: tuple[Recipe, ...] = ()
+
+    def recipe(self, gpu: str, checkpoint: str, strategy: str) -> Recipe | None:
+        """The recipe for a GPU, checkpoint and strategy."""
+        return next((r for r in self.recipes if (r.gpu, r.checkpoint, r.strategy) == (gpu, checkpoint, strategy)), None)
 
     def option(self, name: str, version: Version) -> str:
         """The full option name of neutral flag ``name``; KeyError when this version has none."""
@@ -120,6 +125,31 @@ class Framework:
         """The newest tested version with a documented image for this GPU generation, else the default."""
         with_image = [v for v in self.tested if self.image(v, compute)]
         return max(with_image, default=self.default)
+
+
+@dataclass(frozen=True, eq=False)  # one object an entry: identity is equality
+class Recipe:
+    """What a framework's own recipe sets for one GPU, checkpoint and strategy; zero and empty: the engine's default.
+
+    ``gpus`` is its tensor parallel size too; ``verified`` whether its authors ran it.
+    """
+
+    gpu: str
+    gpus: int
+    checkpoint: str
+    strategy: str
+    verified: bool
+    memory_fraction: float
+    mtp_steps: int
+    attn_dp: int = 1
+    ep: int = 1
+    a2a: str = ""
+    prefill_chunk: int = 0
+    max_running: int = 0
+    graph_batch: int = 0
+    prefill_tokens: int = 0
+    draft_attention: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

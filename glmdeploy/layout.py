@@ -12,11 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes of tensor, pipeline and expert parallelism over ``nodes`` ranks.
+    """Sizes of the parallel dimensions of one deployment over ``nodes`` ranks.
 
     A rank is one process (`--nnodes` counts ranks) with ``gpus_per_rank`` GPUs of one host; a host may
-    hold several. ``partition`` gives the layers of each pipeline stage. The dimensions that no strategy
-    chooses yet (dp, DP attention, context parallel, replicas) are 1.
+    hold several. ``partition`` gives the layers of each pipeline stage.
+
+    ``dp`` ranks of attention stand beside each other, each with ``tp`` GPUs a stage and a KV cache of its own (vLLM).
+    ``attn_dp`` and ``cp`` (attention data parallel, prefill context parallel) divide ``tp`` for attention alone, and
+    ``dcp`` spreads the KV cache of one request over that many GPUs of a tensor-parallel group. ``a2a`` is the experts'
+    all-to-all backend, ``spare`` the redundant experts that make them divisible, ``dense_tp`` the dense layers' own
+    size (0: ``tp``). ``replicas`` are whole deployments.
     """
 
     tp: int
@@ -25,15 +30,23 @@ class Layout:
     nodes: int = 1
     partition: tuple[int, ...] = ()
     dp: int = 1
-    dp_attention: int = 1
+    attn_dp: int = 1
     cp: int = 1
     dcp: int = 1
     replicas: int = 1
+    a2a: str = ""
+    spare: int = 0
+    dense_tp: int = 0
 
     @property
     def world(self) -> int:
-        """GPUs that the layout uses."""
-        return self.tp * self.pp
+        """GPUs of one replica."""
+        return self.tp * self.pp * self.dp
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all replicas."""
+        return self.world * self.replicas
 
     @property
     def gpus_per_rank(self) -> int:
@@ -41,9 +54,27 @@ class Layout:
         return self.world // self.nodes
 
     @property
+    def attention_tp(self) -> int:
+        """GPUs that share the attention heads."""
+        return self.tp // (self.attn_dp * self.cp)
+
+    @property
+    def pools(self) -> int:
+        """KV caches that requests are spread over; a request stays in one."""
+        return self.attn_dp * self.dp * self.replicas
+
+    @property
     def label(self) -> str:
-        """``TP2 x PP5``, with the expert-parallel size where it is not 1."""
-        return f"TP{self.tp} x PP{self.pp}" + (f" x EP{self.ep}" if self.ep > 1 else "")
+        """``TP2 x PP5``, and every other dimension that is not 1."""
+        sizes = {
+            "DP": self.dp,
+            "EP": self.ep,
+            "attention-DP": self.attn_dp,
+            "CP": self.cp,
+            "DCP": self.dcp,
+            "replicas ": self.replicas,
+        }
+        return f"TP{self.tp} x PP{self.pp}" + "".join(f" x {name}{n}" for name, n in sizes.items() if n > 1)
 
     @property
     def stages(self) -> tuple[tuple[int, int], ...]:
@@ -52,6 +83,28 @@ class Layout:
         for layers in self.partition:
             bounds.append(bounds[-1] + layers)
         return tuple(pairwise(bounds))
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Over how many GPUs each group of a stage's tensors is split.
+
+    ``experts`` divides one routed expert's width; ``ep`` groups hold the routed experts, ``spare`` of them twice.
+    """
+
+    attention: int
+    dense: int
+    shared: int
+    experts: int
+    embedding: int
+    head: int
+    ep: int = 1
+    spare: int = 0
+
+    @staticmethod
+    def tensor(tp: int) -> Shards:
+        """Plain tensor parallelism."""
+        return Shards(tp, tp, tp, tp, tp, tp)
 
 
 @dataclass(frozen=True)

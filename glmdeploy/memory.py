@@ -13,6 +13,7 @@ from glmdeploy.plan import Term
 from glmdeploy.units import GIB, MIB
 
 if TYPE_CHECKING:
+    from glmdeploy.layout import Layout, Shards
     from glmdeploy.models import Checkpoint, Model
     from glmdeploy.plan import KVFormat
 
@@ -44,19 +45,24 @@ def communicators(world: int) -> Term:
     return Term("communicators", world * COMMUNICATORS_PER_RANK, "sglang 0.5.23 memory_hook.py: world / 8 GiB, [est]")
 
 
-def activation_bytes(model: Model, tp: int, chunk: int) -> int:
-    """Peak working set of one prefill step of ``chunk`` tokens on one rank: from the tensor shapes, [est].
+def activation_bytes(model: Model, layout: Layout, chunk: int) -> int:
+    """Peak working set of one prefill step of ``chunk`` tokens on one GPU: from the tensor shapes, [est].
 
-    Five hidden-size buffers (residual, input, normed, attention and MoE output), the query in its three
-    forms and the attention output for ``heads / tp`` heads, gate-up and down of the routed experts, their
-    unreduced output, the compressed projections and the indexer's query. BF16.
+    Five hidden-size buffers (residual, input, normed, attention and MoE output), the query in its three forms and the
+    attention output for this GPU's heads, gate-up and down of the routed experts, their unreduced output, the
+    compressed projections and the indexer's query. BF16. Attention sees its own share of the tokens, experts all of
+    them; an all-to-all backend brings each expert only its own.
     """
-    heads = model.heads // tp
-    hidden = 5 * model.hidden
+    own = -(-chunk // (layout.attn_dp * layout.cp))
+    heads = model.heads // layout.attention_tp
     attention = heads * (model.qk_nope + model.qk_rope + model.latent + model.kv_lora + model.v_head)
-    routed = model.experts_per_token * (3 * model.expert_intermediate // tp + model.hidden)
     small = model.q_lora + model.latent + model.index_heads * model.index_head
-    return chunk * 2 * (hidden + attention + routed + small)
+    width = model.expert_intermediate * layout.ep // (layout.tp * layout.dp)
+    rows = (
+        chunk * layout.dp * model.experts_per_token // layout.ep if layout.ep > 1 else chunk * model.experts_per_token
+    )
+    everyone = 2 * model.hidden * (chunk - own) if layout.attn_dp > 1 and not layout.a2a else 0
+    return 2 * (own * (5 * model.hidden + attention + small) + rows * (3 * width + model.hidden) + everyone)
 
 
 def logits_bytes(model: Model, rows: int) -> int:
@@ -74,27 +80,34 @@ def rope_cache(model: Model, element: int) -> int:
     return model.max_context * model.qk_rope * element
 
 
-def kv_per_token(model: Model, kv: KVFormat, first: int, end: int, *, mtp: bool) -> int:
+def kv_per_token(
+    model: Model, kv: KVFormat, first: int, end: int, *, mtp: bool, dcp: int = 1, index_dcp: int | None = None
+) -> int:
     """KV bytes of one token for layers ``first`` to ``end``, the MTP layer on the last stage when on.
 
-    MLA keeps one latent row for all heads, so every tensor-parallel rank holds all of it.
+    MLA keeps one latent row for all heads, so every tensor-parallel rank holds all of it, unless ``dcp`` GPUs share
+    one request's rows; ``index_dcp`` is how many share the indexer's (default: as many).
     """
     layers = range(first, end)
     indexed = len(layers) if kv.all_layers_indexed else sum(i in model.full_indexer_layers for i in layers)
-    size = len(layers) * kv.row + indexed * kv.index
-    return size + (kv.row + kv.index if mtp and end == model.layers else 0)
+    draft = mtp and end == model.layers
+    rows, keys = (len(layers) + draft) * kv.row, (indexed + draft) * kv.index
+    return -(-rows // dcp) + -(-keys // (dcp if index_dcp is None else index_dcp))
 
 
 class Weigher:
-    """Weight bytes of any run of layers on one tensor-parallel rank, in constant time."""
+    """Weight bytes of any run of layers on one GPU, in constant time."""
 
-    def __init__(self, model: Model, checkpoint: Checkpoint, tp: int) -> None:
+    def __init__(self, model: Model, checkpoint: Checkpoint, shards: Shards) -> None:
         self.model = model
         self.checkpoint = checkpoint
-        self.tp = tp
-        self.embedding = model.embedding_bytes(tp)
-        self.mtp = model.mtp_bytes(checkpoint, tp)
-        self._sums = tuple(accumulate((model.layer_bytes(checkpoint, i, tp) for i in range(model.layers)), initial=0))
+        self.shards = shards
+        self.embedding = model.embedding_bytes(shards.embedding)
+        self.head = model.embedding_bytes(shards.head)
+        self.mtp = model.mtp_bytes(checkpoint, shards)
+        self._sums = tuple(
+            accumulate((model.layer_bytes(checkpoint, i, shards) for i in range(model.layers)), initial=0)
+        )
 
     def stage(self, first: int, end: int, *, mtp: bool, shared_embedding: bool) -> int:
         """Layers ``first`` to ``end``; embedding on the first stage, norm and head on the last.
@@ -106,7 +119,7 @@ class Weigher:
         if first == 0:
             size += self.embedding
         if end == self.model.layers:
-            size += self.embedding + self.model.norm_bytes()
+            size += self.head + self.model.norm_bytes()
             if mtp:
                 size += self.mtp + (0 if shared_embedding else self.embedding)
         return size
@@ -116,11 +129,11 @@ class Weigher:
         last = end == self.model.layers
         parts = {"token embedding": self.embedding if first == 0 else 0}
         for layer in range(first, end):
-            for part, size in self.model.layer_parts(self.checkpoint, layer, self.tp).items():
+            for part, size in self.model.layer_parts(self.checkpoint, layer, self.shards).items():
                 parts[part] = parts.get(part, 0) + size
         parts["scales"] = parts.pop("scales", 0)  # a sum over the layers: after all of their parts
         if last:
-            parts["output head and last norm"] = self.embedding + self.model.norm_bytes()
+            parts["output head and last norm"] = self.head + self.model.norm_bytes()
         if last and mtp:
             parts["MTP layer, its scales included"] = self.mtp
             parts["embedding of the MTP layer"] = 0 if shared_embedding else self.embedding
@@ -128,6 +141,6 @@ class Weigher:
 
 
 @cache
-def weigher(model: Model, checkpoint: Checkpoint, tp: int) -> Weigher:
-    """The weigher of a model, checkpoint and size; made once a process."""
-    return Weigher(model, checkpoint, tp)
+def weigher(model: Model, checkpoint: Checkpoint, shards: Shards) -> Weigher:
+    """The weigher of a model, checkpoint and sizes; made once a process."""
+    return Weigher(model, checkpoint, shards)

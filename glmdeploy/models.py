@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from glmdeploy.hardware import Fact
+    from glmdeploy.layout import Shards
 
 BF16 = 2  # bytes
 FP32 = 4  # bytes
+VOCAB_PADDING = 64  # rows; DEFAULT_VOCAB_PADDING_SIZE of both engines
 FP8_BLOCK = 128  # rows and columns that share one FP32 scale (quantization_config.weight_block_size)
 
 
@@ -142,47 +144,50 @@ class Model:
         """Elements of one MLA cache row: latent and rotary part."""
         return self.kv_lora + self.qk_rope
 
-    def embedding_bytes(self, tp: int) -> int:
-        """Token embedding (or lm_head: same shape) of one tensor-parallel rank, bytes."""
-        return self.vocab // tp * self.hidden * BF16
+    def embedding_bytes(self, ways: int) -> int:
+        """Token embedding (or lm_head: same shape) on one of ``ways`` GPUs, bytes.
 
-    def layer_bytes(self, checkpoint: Checkpoint, layer: int, tp: int) -> int:
-        """Parameter bytes of decoder layer ``layer`` on one of ``tp`` ranks."""
-        moe = layer >= self.dense_layers
-        size = self._attention(checkpoint.linear, tp) + (
-            self._moe(checkpoint.linear, tp) if moe else self._dense(checkpoint.linear, tp)
-        )
-        if moe:
-            size += self.experts * self.expert_bytes(checkpoint.experts, tp)
+        Both engines pad the vocabulary until it divides (layers/vocab_parallel_embedding.py).
+        """
+        block = 1 if self.vocab % ways == 0 else VOCAB_PADDING * ways
+        return _ceil(self.vocab, block) * block // ways * self.hidden * BF16
+
+    def layer_bytes(self, checkpoint: Checkpoint, layer: int, shards: Shards) -> int:
+        """Parameter bytes of decoder layer ``layer`` on one GPU."""
+        size = self._attention(checkpoint.linear, shards.attention)
+        if layer < self.dense_layers:
+            size += self._dense(checkpoint.linear, shards.dense)
+        else:
+            size += self._moe(checkpoint.linear, checkpoint.experts, shards)
         return size + (self._indexer(checkpoint.linear) if layer in self.full_indexer_layers else 0)
 
-    def layer_parts(self, checkpoint: Checkpoint, layer: int, tp: int) -> dict[str, int]:
+    def layer_parts(self, checkpoint: Checkpoint, layer: int, shards: Shards) -> dict[str, int]:
         """``layer_bytes`` by part; the scales of all parts are one part."""
         linear, experts = checkpoint.linear, checkpoint.experts
-        values = self._layer_parts(VALUES.get(linear, linear), VALUES.get(experts, experts), layer, tp)
-        scaled = self._layer_parts(linear, experts, layer, tp)
+        values = self._layer_parts(VALUES.get(linear, linear), VALUES.get(experts, experts), layer, shards)
+        scaled = self._layer_parts(linear, experts, layer, shards)
         return {**values, "scales": sum(scaled.values()) - sum(values.values())}
 
-    def _layer_parts(self, linear: str, experts: str, layer: int, tp: int) -> dict[str, int]:
+    def _layer_parts(self, linear: str, experts: str, layer: int, shards: Shards) -> dict[str, int]:
         moe = layer >= self.dense_layers
-        shared = self.shared_experts * self._mlp(linear, self.expert_intermediate // tp)
+        routed = self.held_experts(shards) * self.expert_bytes(experts, shards.experts)
+        shared = self.shared_experts * self._mlp(linear, self.expert_intermediate // shards.shared)
         return {
-            "attention and norms": self._attention(linear, tp),
+            "attention and norms": self._attention(linear, shards.attention),
             "indexer": self._indexer(linear) if layer in self.full_indexer_layers else 0,
-            "dense MLP": 0 if moe else self._dense(linear, tp),
-            "routed experts": self.experts * self.expert_bytes(experts, tp) if moe else 0,
+            "dense MLP": 0 if moe else self._dense(linear, shards.dense),
+            "routed experts": routed if moe else 0,
             "shared expert": shared if moe else 0,
-            "router": self._moe(linear, tp) - shared if moe else 0,
+            "router": self._moe(linear, experts, shards) - shared - routed if moe else 0,
         }
 
-    def mtp_bytes(self, checkpoint: Checkpoint, tp: int) -> int:
-        """Parameter bytes of the MTP layer on one rank, without embedding and head."""
+    def mtp_bytes(self, checkpoint: Checkpoint, shards: Shards) -> int:
+        """Parameter bytes of the MTP layer on one GPU, without embedding and head."""
         size = (
-            self._attention(checkpoint.mtp_linear, tp)
-            + self._moe(checkpoint.mtp_linear, tp)
+            self._attention(checkpoint.mtp_linear, shards.attention)
+            + self._moe(checkpoint.mtp_linear, checkpoint.mtp_experts, shards)
             + self._indexer(checkpoint.mtp_linear)
         )
-        size += self.experts * self.expert_bytes(checkpoint.mtp_experts, tp)
         return size + _bf16(self.hidden, 2 * self.hidden) + 3 * self.hidden * BF16  # eh_proj, enorm, hnorm, norm
 
     def norm_bytes(self) -> int:
@@ -209,10 +214,15 @@ class Model:
         query = FORMATS[fmt](self.index_heads * self.index_head, self.q_lora)
         return query + _bf16(self.index_head + self.index_heads, self.hidden) + 2 * self.index_head * FP32
 
-    def _moe(self, fmt: str, tp: int) -> int:
-        """Router (on every rank) and shared experts (sharded); routed experts come on top."""
+    def _moe(self, fmt: str, experts: str, shards: Shards) -> int:
+        """Router (on every GPU), shared experts, and the routed experts that this GPU holds."""
         router = _bf16(self.experts, self.hidden) + self.experts * FP32
-        return router + self.shared_experts * self._mlp(fmt, self.expert_intermediate // tp)
+        shared = self.shared_experts * self._mlp(fmt, self.expert_intermediate // shards.shared)
+        return router + shared + self.held_experts(shards) * self.expert_bytes(experts, shards.experts)
+
+    def held_experts(self, shards: Shards) -> int:
+        """Routed experts of one layer on the fullest GPU."""
+        return _ceil(self.experts + shards.spare, shards.ep)
 
     def _dense(self, fmt: str, tp: int) -> int:
         return self._mlp(fmt, self.dense_intermediate // tp)

@@ -15,7 +15,8 @@ from glmdeploy.layout import Layout, place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from glmdeploy.layout import Placement
+    from glmdeploy.flags import Recipe
+    from glmdeploy.layout import Placement, Shards
     from glmdeploy.spec import Spec
 
 
@@ -77,6 +78,7 @@ class Settings:
     kv: KVFormat
     mtp: Mtp
     comfort: tuple[str, ...] = ()
+    recipe: Recipe | None = None  # the framework's own, where these are its settings
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,11 @@ class Plan:
     refusal: Refusal | None = None
 
     @property
+    def ranks(self) -> tuple[Placement, ...]:
+        """The ranks of one replica: the others are the same on other GPUs."""
+        return self.placement[: self.layout.nodes]
+
+    @property
     def hosts(self) -> int:
         """Hosts that run at least one rank."""
         return len({p.host for p in self.placement})
@@ -214,6 +221,16 @@ class Plan:
     def meets_context(self) -> bool:
         """Whether the pool holds one request of the context that the user asked for, if any."""
         return self.possible and (self.spec.request.context is None or self.held)
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens that all KV caches of all replicas hold."""
+        return self.memory.kv_tokens * self.layout.pools
+
+    def concurrent(self, context: int) -> int:
+        """Requests of ``context`` tokens whose KV cache fits at a time; each stays in one cache."""
+        fit = self.memory.kv_tokens // context if context else 0
+        return min(fit * self.layout.pools, self.settings.max_running * self.layout.replicas)
 
     @property
     def launchable(self) -> bool:
@@ -321,8 +338,12 @@ class Engine(Protocol):
         """Pipeline sizes worth looking at for ``tp``."""
         ...
 
-    def expert_sizes(self, spec: Spec, tp: int) -> Sequence[int]:
-        """Expert parallel sizes, the preferred one first."""
+    def shapes(self, spec: Spec, tp: int, pp: int) -> Sequence[Layout]:
+        """Layouts with these sizes that differ in the other dimensions, the strategy's preferred one first."""
+        ...
+
+    def shards(self, layout: Layout) -> Shards:
+        """Over how many GPUs each group of tensors is split."""
         ...
 
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
@@ -359,5 +380,5 @@ class Engine(Protocol):
 
 
 def place_layout(spec: Spec, layout: Layout) -> tuple[Placement, ...]:
-    """The ranks of ``layout`` on the hosts of the cluster; fewer than its nodes when they do not fit."""
-    return place(spec.cluster.hosts, layout.nodes, layout.gpus_per_rank)
+    """The ranks of ``layout`` on the hosts of the cluster, replica after replica; fewer when they do not fit."""
+    return place(spec.cluster.hosts, layout.nodes * layout.replicas, layout.gpus_per_rank)

@@ -7,9 +7,9 @@ Preference, first difference decides:
 2. multi-token prediction where the profile insists on it
 3. tensor-parallel groups span few enough hosts (one on a tcp fabric, two otherwise, any in one NVLink rack)
 4. fewer pipeline stages: each adds latency, and stages rule out multi-token prediction
-5. fits before tight
-6. fewer idle GPUs
-7. the framework's preferred expert-parallel size
+5. the shape that the strategy prefers: attention data parallel and expert parallel as the framework's recipes
+6. fits before tight
+7. fewer idle GPUs
 8. more headroom
 """
 
@@ -70,7 +70,7 @@ class _Planner:
         self.rejected: list[Rejected] = []
         self.floor = verdict.below_floor(spec)
         self.first_refusal: Refusal | None = None
-        self.partitioners: dict[tuple[int, bool], Partitioner] = {}
+        self.partitioners: dict[tuple[Layout, bool], Partitioner] = {}
 
     @property
     def target(self) -> int:
@@ -78,56 +78,59 @@ class _Planner:
         return self.spec.request.context or self.engine.default_context
 
     def candidates(self) -> Iterator[Candidate]:
-        for order, sizes in enumerate(self.sizes()):
-            layout = self.arrange(*sizes)
+        for order, shape in self.shapes():
+            layout = self.arrange(shape)
             if isinstance(layout, Refusal):
-                self.reject(Layout(sizes[0], sizes[1], sizes[2]), layout)
+                self.reject(shape, layout)
                 continue
             yield self.weigh(layout, order)
 
-    def sizes(self) -> Iterator[tuple[int, int, int]]:
+    def shapes(self) -> Iterator[tuple[int, Layout]]:
+        """Every shape to look at, and its place among those of the same sizes."""
         request = self.spec.request
         for tp in [request.tp] if request.tp else self.engine.tensor_sizes(self.spec):
             stages = [request.pp] if request.pp else list(self.engine.stage_counts(self.spec, tp))
             for pp in stages or [1]:  # with too few GPUs, one stage to refuse with the reason
-                for ep in [request.ep] if request.ep else self.engine.expert_sizes(self.spec, tp):
-                    yield tp, pp, ep
+                for order, shape in enumerate(self.engine.shapes(self.spec, tp, pp)):
+                    yield order, replace(shape, replicas=request.replicas or 1)
 
-    def arrange(self, tp: int, pp: int, ep: int) -> Layout | Refusal:
+    def arrange(self, shape: Layout) -> Layout | Refusal:
         """The layout with ranks and partition, or why there is none."""
-        world, cluster = tp * pp, self.spec.cluster
-        if refusal := self.engine.refuse(self.spec, Layout(tp, pp, ep)):
+        cluster = self.spec.cluster
+        if refusal := self.engine.refuse(self.spec, shape):
             return refusal
-        if world > cluster.gpus:
-            return Refusal("GLM307", f"{tp} x {pp} = {plural(world, 'GPU')}, and there are {cluster.gpus}")
-        partition = self.partition(tp, pp, ep)
+        if shape.gpus > cluster.gpus:
+            sizes = " x ".join(str(n) for n in (shape.tp, shape.pp, shape.dp, shape.replicas) if n > 1)
+            return Refusal("GLM307", f"{sizes} = {plural(shape.gpus, 'GPU')}, and there are {cluster.gpus}")
+        partition = self.partition(shape)
         if partition is None:
             return Refusal(
                 "GLM305",
-                f"only {len(self.engine.starts(self.spec))} layers may start a stage, and there are {pp} stages",
+                f"only {len(self.engine.starts(self.spec))} layers may start a stage, and there are {shape.pp} stages",
             )
-        return Layout(tp, pp, ep, self.ranks(tp, pp), partition)
+        return replace(shape, nodes=self.ranks(shape), partition=partition)
 
-    def ranks(self, tp: int, pp: int) -> int:
-        """The fewest equal ranks that fit on the hosts and cut no stage or tensor group unevenly.
+    def ranks(self, shape: Layout) -> int:
+        """The fewest equal ranks that fit on the hosts and cut no stage, tensor group or data-parallel rank unevenly.
 
         Ranks of one GPU always fit.
         """
-        world, hosts = tp * pp, self.spec.cluster.hosts
+        world, hosts = shape.world, self.spec.cluster.hosts
+        units = (shape.tp, shape.tp * shape.pp)
         for nodes in range(1, 2 if self.engine.one_process else world):
             size, rest = divmod(world, nodes)
-            whole = not rest and (size % tp == 0 or tp % size == 0)
-            if whole and len(place(hosts, nodes, size)) == nodes:
+            whole = not rest and all(size % unit == 0 or unit % size == 0 for unit in units)
+            if whole and len(place(hosts, nodes * shape.replicas, size)) == nodes * shape.replicas:
                 return nodes
         return 1 if self.engine.one_process else world
 
-    def partition(self, tp: int, pp: int, ep: int) -> tuple[int, ...] | None:
-        layers = self.spec.model.layers
+    def partition(self, shape: Layout) -> tuple[int, ...] | None:
+        layers, pp = self.spec.model.layers, shape.pp
         if pp == 1:
             return (layers,)
-        layout = Layout(tp, pp, ep, partition=even(layers, pp))
+        layout = replace(shape, partition=even(layers, pp))
         settings = replace(self.engine.ladder(self.spec, layout)[0], context=self.target)
-        key = (tp, settings.mtp.enabled)
+        key = (replace(shape, pp=1), settings.mtp.enabled)
         if key not in self.partitioners:
             cost = self.engine.stage_cost(self.spec, layout, settings)
             self.partitioners[key] = Partitioner(layers, self.engine.starts(self.spec), cost)
@@ -253,16 +256,19 @@ class _Planner:
             int(wants_mtp),
             int(self.too_wide(layout)),
             layout.pp,
-            int(c.verdict is not Verdict.FITS),
-            cluster.gpus - layout.world,
             order,
+            int(c.verdict is not Verdict.FITS),
+            cluster.gpus - layout.gpus,
             -c.memory.headroom,
         )
 
     def too_wide(self, layout: Layout) -> bool:
-        """Whether a tensor-parallel group spans more hosts than its fabric is good for."""
+        """Whether GPUs that share attention span more hosts than the fabric is good for.
+
+        With attention data parallel they are fewer than the tensor parallel size; experts then go over RDMA.
+        """
         placed = place_layout(self.spec, layout)
-        ranks_of_group = max(1, layout.tp // layout.gpus_per_rank)
+        ranks_of_group = max(1, layout.attention_tp * layout.cp // layout.gpus_per_rank)
         groups = [placed[i : i + ranks_of_group] for i in range(0, len(placed), ranks_of_group)]
         spanned = max(len({p.host for p in group}) for group in groups)
         if self.spec.cluster.fabric == "tcp":
@@ -293,13 +299,13 @@ class _Planner:
         return "GLM390", self.less_preferred(best, other)
 
     def less_preferred(self, best: Candidate, other: Candidate) -> str:
-        idle = self.spec.cluster.gpus - other.layout.world
+        idle = self.spec.cluster.gpus - other.layout.gpus
         if other.layout.pp > best.layout.pp:
             return f"{plural(other.layout.pp, 'pipeline stage')} where {best.layout.pp} will do"
-        if idle > self.spec.cluster.gpus - best.layout.world:
+        if idle > self.spec.cluster.gpus - best.layout.gpus:
             return f"leaves {plural(idle, 'GPU')} idle"
-        if other.layout.ep != best.layout.ep:
-            return f"expert parallel size {other.layout.ep} is not what the framework's recipes use here"
+        if other.order != best.order:
+            return f"{other.layout.label} is not the shape of the `{self.spec.request.strategy}` recipes"
         return f"{other.verdict.value}, with {gib(other.memory.headroom)} of headroom on the fullest GPU"
 
     def nothing(self) -> Plan:
@@ -312,9 +318,7 @@ class _Planner:
             1,
             even(self.spec.model.layers, min(request.pp or 1, self.spec.model.layers)),
         )
-        settings = self.engine.ladder(
-            self.spec, replace(layout, tp=1, pp=1, ep=1, partition=(self.spec.model.layers,))
-        )[0]
+        settings = self.engine.ladder(self.spec, Layout(1, partition=(self.spec.model.layers,)))[0]
         found = Verdict.BELOW_FLOOR if self.floor else Verdict.REFUSED
         refusal = self.first_refusal
         if refusal is None:

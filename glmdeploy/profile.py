@@ -189,7 +189,20 @@ class LayoutSection(_Strict):
 
     tp: Count | None = Field(None, description="Tensor parallel size.")
     pp: Count | None = Field(None, description="Pipeline stages.")
-    ep: Count | None = Field(None, description="Expert parallel size: 1, or the tensor parallel size.")
+    ep: Count | None = Field(
+        None, description="Expert parallel size: 1, or the GPUs that share the experts (tp; for vLLM tp x dp)."
+    )
+    dp: Count | None = Field(
+        None, description="vLLM: data-parallel ranks, each with attention and KV cache of its own."
+    )
+    attn_dp: Count | None = Field(
+        None, description="SGLang: attention data parallel groups inside the tensor parallel size."
+    )
+    cp: Count | None = Field(None, description="SGLang: prefill context parallel inside the tensor parallel size.")
+    dcp: Count | None = Field(
+        None, description="Decode context parallel: GPUs of a tensor-parallel group that share one request's KV cache."
+    )
+    replicas: Count | None = Field(None, description="Whole deployments beside each other. Default 1.")
 
 
 class ServingSection(_Strict):

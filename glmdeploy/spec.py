@@ -54,6 +54,11 @@ class Request:
     prefill_chunk: int | None
     concurrency: int | None
     strategy: str
+    dp: int | None = None
+    attn_dp: int | None = None
+    cp: int | None = None
+    dcp: int | None = None
+    replicas: int | None = None
 
 
 @dataclass(frozen=True)
@@ -302,6 +307,11 @@ class _Resolver:
             prefill_chunk=None if serving.prefill_chunk == AUTO else serving.prefill_chunk,
             concurrency=None if serving.concurrency == AUTO else serving.concurrency,
             strategy=serving.strategy,
+            dp=layout.dp,
+            attn_dp=layout.attn_dp,
+            cp=layout.cp,
+            dcp=layout.dcp,
+            replicas=layout.replicas,
         )
 
 

@@ -138,17 +138,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = [r for kind in ("passed", "failed") for r in terminalreporter.getreports(kind)]
     properties = [item for report in reports for item in report.user_properties]
     asked = [value for name, value in properties if name == "asked"]
-    if not asked:
+    rules = [value for name, value in properties if name == "rules"]
+    if not (asked or rules):
         return
     terminalreporter.section("the released parsers")
     for name, value in properties:
         if name == "engines":
             terminalreporter.write_line(str(value))
     for framework, version, count, refused, configured in asked:
-        engine = f", {configured:,} through create_engine_config" if framework == "vllm" else ""
+        engine = f", {configured:,} through the engine's configuration" if configured else ""
         terminalreporter.write_line(f"sweep, {framework} {version}: {count:,} command lines, {refused} refused{engine}")
+    if rules:
+        confirmed, cited = (sum(column) for column in zip(*rules, strict=True))
+        terminalreporter.write_line(
+            f"engine rules: {confirmed} confirmed by the real parser or configuration,"
+            f" {cited} checked by the engine only when it builds the model (cited)"
+        )
+    if not asked:
+        return
     total, refused, configured = (sum(row[column] for row in asked) for column in (2, 3, 4))
     terminalreporter.write_line(
         f"sweep: {total:,} command lines over {len(asked)} releases, {refused} refused;"
-        f" {configured:,} went through vLLM's create_engine_config"
+        f" {configured:,} went through the engine's own configuration"
     )

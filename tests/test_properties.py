@@ -18,21 +18,33 @@ GPUS = sorted(catalog.load().gpus)
 BUDGET = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 frameworks = st.sampled_from(["sglang", "vllm"])
+strategies = st.sampled_from(["low-latency", "balanced", "high-throughput"])
 gpu_kinds = st.sampled_from(GPUS)
 counts = st.integers(1, 48)
 
 
 @BUDGET
-@given(frameworks, gpu_kinds, counts, st.integers(1, 16))
-def test_every_rank_is_placed_once_on_gpus_of_its_own(framework: str, gpu: str, count: int, per_node: int) -> None:
-    plan = plan_for(framework, f"{count}x{gpu}", cluster={"gpus_per_node": per_node})
+@given(frameworks, gpu_kinds, counts, st.integers(1, 16), strategies, st.sampled_from([None, 2, 3]))
+def test_every_rank_is_placed_once_on_gpus_of_its_own(
+    framework: str, gpu: str, count: int, per_node: int, strategy: str, replicas: int | None
+) -> None:
+    plan = plan_for(
+        framework,
+        f"{count}x{gpu}",
+        cluster={"gpus_per_node": per_node},
+        serving={"strategy": strategy},
+        layout={"replicas": replicas},
+    )
     if plan.refusal:
         assert plan.placement == ()
         return
     layout = plan.layout
     used = [(p.host, g) for p in plan.placement for g in p.gpu_ids]
-    assert len(used) == len(set(used)) == layout.tp * layout.pp <= count
-    assert [p.rank for p in plan.placement] == list(range(layout.nodes))
+    assert len(used) == len(set(used)) == layout.tp * layout.pp * layout.dp * layout.replicas == layout.gpus <= count
+    assert [p.rank for p in plan.placement] == list(range(layout.nodes * layout.replicas))
+    assert layout.tp % (layout.attn_dp * layout.cp) == 0
+    assert 64 % layout.attention_tp == 0
+    assert (256 + layout.spare) % layout.ep == 0 or framework == "vllm"
     assert all(g < per_node for _, g in used)
     assert sum(layout.partition) == 78
     assert len(layout.partition) == layout.pp
@@ -40,9 +52,9 @@ def test_every_rank_is_placed_once_on_gpus_of_its_own(framework: str, gpu: str, 
 
 
 @BUDGET
-@given(frameworks, gpu_kinds, counts, st.integers(1, 40))
-def test_more_memory_never_fits_less(framework: str, gpu: str, count: int, more_gib: int) -> None:
-    plan = plan_for(framework, f"{count}x{gpu}")
+@given(frameworks, gpu_kinds, counts, st.integers(1, 40), strategies)
+def test_more_memory_never_fits_less(framework: str, gpu: str, count: int, more_gib: int, strategy: str) -> None:
+    plan = plan_for(framework, f"{count}x{gpu}", serving={"strategy": strategy})
     kind = plan.spec.cluster.gpu
     larger = replace(kind, memory_mib=kind.memory_mib + more_gib * 1024, memory_gb=kind.memory_gb + more_gib + 3)
     spec = replace(plan.spec, cluster=replace(plan.spec.cluster, gpu=larger))
@@ -50,11 +62,14 @@ def test_more_memory_never_fits_less(framework: str, gpu: str, count: int, more_
 
 
 @BUDGET
-@given(frameworks, gpu_kinds, counts, st.integers(32_768, 1_048_576), st.integers(32_768, 1_048_576))
-def test_a_smaller_context_never_fits_less(framework: str, gpu: str, count: int, one: int, other: int) -> None:
+@given(frameworks, gpu_kinds, counts, st.integers(32_768, 1_048_576), st.integers(32_768, 1_048_576), strategies)
+def test_a_smaller_context_never_fits_less(
+    framework: str, gpu: str, count: int, one: int, other: int, strategy: str
+) -> None:
     small, large = sorted((one, other))
-    if plan_for(framework, f"{count}x{gpu}", serving={"context": large}).launchable:
-        assert plan_for(framework, f"{count}x{gpu}", serving={"context": small}).launchable
+    serving = {"strategy": strategy, "context": large}
+    if plan_for(framework, f"{count}x{gpu}", serving=serving).launchable:
+        assert plan_for(framework, f"{count}x{gpu}", serving={**serving, "context": small}).launchable
 
 
 @BUDGET

@@ -22,7 +22,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from glmdeploy import report, resources
 from glmdeploy.cli import main
-from glmdeploy.layout import Layout
+from glmdeploy.layout import Layout, Shards
 from glmdeploy.memory import weigher
 from glmdeploy.report.arithmetic import UNEXPLAINED
 from glmdeploy.report.bars import cells
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
     from glmdeploy.catalog import Catalog
 
+
+def _set(*sizes: str) -> list[str]:
+    return [word for size in sizes for word in ("--set", f"layout.{size}")]
+
+
 CASES = {
     "tight": ("--framework", "sglang", "--gpus", "10xH100"),
     "fits": ("--framework", "vllm", "--gpus", "8xH200"),
@@ -43,6 +48,7 @@ CASES = {
     "refused": ("--framework", "vllm", "--gpus", "16xL40S"),
     "floor-only": ("--framework", "sglang", "--gpus", "8xRTXPRO6000"),
     "not-enough": ("--framework", "vllm", "--gpus", "8xH200", "--context", "1M", "--tp", "8"),
+    "wide": ("--framework", "sglang", "--gpus", "16xH200", "--strategy", "high-throughput"),
     "host-experts": ("--framework", "ktransformers", "--gpus", "8xL40S", "--host-memory", "1TiB"),
 }
 EXTENSIONS = {"text": "txt", "markdown": "md", "json": "json", "svg": "svg"}
@@ -74,6 +80,11 @@ MORE = {
         "--checkpoint",
         "bf16",
     ),
+    "replicas": ("--framework", "vllm", "--gpus", "32xB200", *_set("replicas=2", "dp=8", "ep=8")),
+    "decode-context": ("--framework", "sglang", "--framework-version", "0.5.23", "--gpus", "8xB200", *_set("dcp=4")),
+    "vllm-dcp": ("--framework", "vllm", "--gpus", "8xB200", *_set("dcp=8")),
+    "prefill-context": ("--framework", "sglang", "--framework-version", "0.5.23", "--gpus", "8xH200", *_set("cp=4")),
+    "balanced": ("--framework", "sglang", "--gpus", "8xB200", "--strategy", "balanced"),
     "many-stages": ("--framework", "sglang", "--gpus", "64xH100", "--tp", "2", "--pp", "32"),
     "no-memory": ("--framework", "transformers", "--gpus", "8xH100"),
 }
@@ -100,7 +111,7 @@ def test_golden_report(case: str, form: str, run: Callable[..., Result], snapsho
 
 
 @pytest.mark.parametrize("form", ["text", "markdown"])
-@pytest.mark.parametrize("case", ["tight", "fits", "below-floor", "refused", "host-experts"])
+@pytest.mark.parametrize("case", ["tight", "fits", "wide", "below-floor", "refused", "host-experts"])
 def test_golden_explanation(case: str, form: str, run: Callable[..., Result], snapshot: SnapshotAssertion) -> None:
     assert run("plan", *CASES[case], "--format", form, "--explain").out == _snapshot(snapshot, form)
 
@@ -134,13 +145,17 @@ def test_every_sum_adds_up_and_every_line_has_a_source(name: str, run: Callable[
         assert sum(bytes_[part] for part in parts) == bytes_["capacity"]
 
 
-@pytest.mark.parametrize("tp", [1, 2, 8, 16])
+@pytest.mark.parametrize(
+    "shards",
+    [*map(Shards.tensor, (1, 2, 8, 16)), Shards(1, 1, 1, 1, 1, 16, ep=16, spare=16), Shards(4, 16, 16, 2, 4, 16, ep=8)],
+    ids=str,
+)
 @pytest.mark.parametrize("mtp", [True, False])
 @pytest.mark.parametrize("shared", [True, False])
-def test_parts_of_the_weights_are_the_weights(tp: int, mtp: bool, shared: bool, catalog: Catalog) -> None:
+def test_parts_of_the_weights_are_the_weights(shards: Shards, mtp: bool, shared: bool, catalog: Catalog) -> None:
     model = catalog.model
     for checkpoint in model.checkpoints:
-        scale = weigher(model, checkpoint, tp)
+        scale = weigher(model, checkpoint, shards)
         for first, end in ((0, 78), (0, 3), (1, 40), (40, 78), (77, 78), (5, 6)):
             parts = scale.parts(first, end, mtp=mtp, shared_embedding=shared)
             assert sum(parts.values()) == scale.stage(first, end, mtp=mtp, shared_embedding=shared)
@@ -148,7 +163,7 @@ def test_parts_of_the_weights_are_the_weights(tp: int, mtp: bool, shared: bool, 
 
 
 def test_bf16_has_no_scales_and_fp8_has_one_a_block(catalog: Catalog) -> None:
-    sizes = {c.id: catalog.model.layer_parts(c, 10, 1) for c in catalog.model.checkpoints}
+    sizes = {c.id: catalog.model.layer_parts(c, 10, Shards.tensor(1)) for c in catalog.model.checkpoints}
     assert sizes["bf16"]["scales"] == 0
     assert sizes["bf16"]["routed experts"] == 2 * sizes["fp8"]["routed experts"] == 256 * 3 * 2048 * 6144 * 2
     assert sizes["fp8"]["scales"] > 256 * 3 * (2048 // 128) * (6144 // 128) * 4

@@ -8,10 +8,13 @@ its GPUs (how workers are started) is given. All questions of one call must have
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import importlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import asked
 
@@ -51,6 +54,18 @@ def check_names(given: argparse.Namespace) -> None:
         raise asked.RefusedError(f"no reasoning parser {given.reasoning_parser}")
 
 
+def check_modes(given: argparse.Namespace) -> None:
+    """What the command checks before it starts servers, none of which starts; oldest releases do not import here."""
+    try:
+        serve = importlib.import_module("vllm.entrypoints.cli.serve")
+    except ImportError:
+        return
+    with contextlib.ExitStack() as stack:
+        for name in ("run_dp_supervisor", "run_headless", "run_multi_api_server", "run_server", "uvloop"):
+            stack.enter_context(mock.patch.object(serve, name, mock.Mock()))
+        serve.ServeSubcommand.cmd(copy.copy(given))
+
+
 def configure(given: argparse.Namespace, progress: asked.Progress) -> None:
     """Everything that vLLM computes before it starts a worker."""
     from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
@@ -75,6 +90,9 @@ def prepare() -> asked.Ask:
         os.environ[name] = value
     platforms = importlib.import_module("vllm.platforms")
     platforms.current_platform.device_type = platforms.current_platform.device_type or "cuda"
+    # Triton compiles nothing before a worker starts, and is off here only because there is no GPU's driver. Without it
+    # VLLM_USE_V2_MODEL_RUNNER=1 is refused, and the other defaults are not those of a machine with GPUs.
+    importlib.import_module("vllm.config.vllm").HAS_TRITON = True
     argparse_utils = importlib.import_module("vllm.utils.argparse_utils")
     cli_args = first(*(f"vllm.entrypoints.{folder}.cli_args" for folder in ("common", "launchers", "openai")))
     top = argparse_utils.FlexibleArgumentParser(prog="vllm")
@@ -88,6 +106,8 @@ def prepare() -> asked.Ask:
         cli_args.validate_parsed_serve_args(given)
         progress.stage = "names of parsers"
         check_names(given)
+        progress.stage = "modes"
+        check_modes(given)
         configure(given, progress)
         progress.stage = "configured"
         return known

@@ -17,7 +17,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
 from glmdeploy import resources
-from glmdeploy.flags import Flag, Framework, Image, Launch, Option, OptionTable, Parser, Release, VariableTable
+from glmdeploy.flags import Flag, Framework, Image, Launch, Option, OptionTable, Parser, Recipe, Release, VariableTable
 from glmdeploy.hardware import GPU, Fact
 from glmdeploy.models import FORMATS, Checkpoint, Model
 
@@ -164,6 +164,29 @@ class _Parser(_Entry):
     required: tuple[str, ...] = ()
 
 
+class _Recipe(_Entry):
+    gpu: str
+    gpus: int
+    checkpoint: str
+    strategy: Literal["low-latency", "balanced", "high-throughput"]
+    verified: bool
+    memory_fraction: float
+    mtp_steps: int
+    attn_dp: int = 1
+    ep: int = 1
+    a2a: str = ""
+    prefill_chunk: int = 0
+    max_running: int = 0
+    graph_batch: int = 0
+    prefill_tokens: int = 0
+    draft_attention: str = ""
+    env: dict[str, str] = {}
+
+
+class _Recipes(_Fact):
+    recipes: tuple[_Recipe, ...]
+
+
 class _Framework(_Entry):
     name: str
     floor: _Version
@@ -295,6 +318,15 @@ def _checkpoint(entry: _Checkpoint) -> Checkpoint:
     return Checkpoint(**{**dict(entry), "facts": _facts(entry.facts)})
 
 
+def _recipes(path: Path, facts: dict[str, Fact]) -> tuple[Recipe, ...]:
+    """The recipes of a framework that has any; their source joins its facts."""
+    if not path.exists():
+        return ()
+    entry = _check(_Recipes, _read(path), path)
+    facts["recipes"] = Fact(entry.source, entry.checked)
+    return tuple(Recipe(**dict(r)) for r in entry.recipes)
+
+
 def _framework(path: Path) -> Framework:
     entry = _check(_Framework, _read(path), path)
     images = tuple(Image(i.reference, i.versions, i.compute, i.driver, Fact(i.source, i.checked)) for i in entry.images)
@@ -303,5 +335,6 @@ def _framework(path: Path) -> Framework:
         for name, value in entry.flags.items()
     )
     members = {**dict(entry), "facts": _facts(entry.facts), "images": images, "flags": flags}
+    members |= {"recipes": _recipes(path.parents[1] / "recipes" / path.name, members["facts"])}
     members |= {"launch": Launch(**dict(entry.launch)), "parser": Parser(**dict(entry.parser))}
     return Framework(id=path.stem, **members)

@@ -50,7 +50,12 @@ _PLAIN: dict[str, tuple[KeyPath, str, str]] = {
     "--kv-cache-dtype": (("serving", "kv_cache_dtype"), "TYPE", "auto (default), bf16, fp8 or nvfp4."),
     "--tp": (("layout", "tp"), "N", "Tensor parallel size. Default: the planner chooses."),
     "--pp": (("layout", "pp"), "N", "Pipeline stages. Default: the planner chooses."),
-    "--ep": (("layout", "ep"), "N", "Expert parallel size: 1, or the tensor parallel size."),
+    "--ep": (("layout", "ep"), "N", "Expert parallel size: 1, or the GPUs that share the experts."),
+    "--dp": (("layout", "dp"), "N", "vLLM: data-parallel ranks with a KV cache each."),
+    "--attn-dp": (("layout", "attn_dp"), "N", "SGLang: attention data parallel groups inside --tp."),
+    "--cp": (("layout", "cp"), "N", "SGLang: prefill context parallel inside --tp."),
+    "--dcp": (("layout", "dcp"), "N", "Decode context parallel inside --tp: one request's KV cache over N GPUs."),
+    "--replicas": (("layout", "replicas"), "N", "Whole deployments beside each other."),
 }
 
 

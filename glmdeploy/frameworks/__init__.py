@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmdeploy.frameworks import ktransformers, sglang, transformers, vllm
+from glmdeploy.frameworks import ktransformers, sglang, sglang_launch, transformers, vllm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ ENGINES: dict[str, Engine] = {
 }
 
 LAUNCH: dict[str, Callable[[Plan], tuple[Process, ...]]] = {
-    "sglang": sglang.launch,
+    "sglang": sglang_launch.launch,
     "vllm": vllm.launch,
     "transformers": transformers.launch,
     "ktransformers": ktransformers.launch,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from glmdeploy import verdict
+from glmdeploy.layout import Layout, Shards
 from glmdeploy.memory import absorbed_copies, weigher
 from glmdeploy.plan import Hole, MemoryBudget, Mtp, Refusal, SecretRef, Settings, Slot, StageBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from glmdeploy.layout import Layout
+    from glmdeploy.flags import Recipe
     from glmdeploy.plan import KVFormat, Plan, StageNeed, Word
     from glmdeploy.spec import Spec
 
@@ -28,10 +30,20 @@ LEADER_PORT = 20000
 CLAIM_PATH = "/models"
 
 
-class Adapter:
+# What to use instead of a dimension that a framework lacks.
+NOT_THERE = {
+    "dp": "SGLang's is `attn_dp`, whole deployments are `replicas`",
+    "attn_dp": "vLLM's is `dp`",
+    "cp": "prefill context parallel is planned for SGLang only",
+    "dcp": "decode context parallel is planned for SGLang and vLLM only",
+}
+
+
+class Adapter(ABC):
     """An `Engine` with what most frameworks share. Subclasses say what differs."""
 
     one_process = False
+    dimensions: Sequence[str] = ()
     default_context = verdict.DEFAULT_CONTEXT
     context_steps: Sequence[int] = ()
     fraction_cap = verdict.SGLANG_FRACTION_CAP
@@ -48,34 +60,67 @@ class Adapter:
         """Every number of stages that the GPUs and layers allow."""
         return range(1, min(spec.cluster.gpus // tp, spec.model.layers) + 1)
 
-    def expert_sizes(self, spec: Spec, tp: int) -> Sequence[int]:
-        """One: experts are cut by tensor parallelism. Memory is the same either way."""
-        del spec, tp
-        return (1,)
+    def shapes(self, spec: Spec, tp: int, pp: int) -> Sequence[Layout]:
+        """One: what the request names, and experts that are cut by tensor parallelism."""
+        request = spec.request
+        return (
+            Layout(
+                tp,
+                pp,
+                request.ep or 1,
+                dp=request.dp or 1,
+                attn_dp=request.attn_dp or 1,
+                cp=request.cp or 1,
+                dcp=request.dcp or 1,
+            ),
+        )
+
+    def shards(self, layout: Layout) -> Shards:
+        """Plain tensor parallelism."""
+        return Shards.tensor(layout.tp)
+
+    def takes(self, dimensions: Sequence[str], spec: Spec, layout: Layout) -> Refusal | None:
+        """Refuse any dimension beside tensor, pipeline and expert parallel that is not among ``dimensions``."""
+        for name in ("dp", "attn_dp", "cp", "dcp"):
+            if getattr(layout, name) > 1 and name not in dimensions:
+                return Refusal("GLM318", f"{spec.framework.name} has no `{name}`: {NOT_THERE[name]}")
+        return None
 
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
         """Hardware and checkpoint, divisibility of heads and experts, what the framework's version cannot do."""
-        if refusal := not_here(spec):
+        if refusal := not_here(spec) or self.takes(self.dimensions, spec, layout):
             return refusal
-        model, checkpoint = spec.model, spec.checkpoint
-        if model.heads % layout.tp:
+        model = spec.model
+        if layout.tp % (layout.attn_dp * layout.cp) or layout.tp % layout.dcp:
+            parts = " x ".join(str(n) for n in (layout.attn_dp, layout.cp, layout.dcp) if n > 1)
+            return Refusal("GLM332", f"tensor parallel size {layout.tp} is not a multiple of {parts}")
+        if model.heads % layout.attention_tp:
             legal = ", ".join(
-                str(n) for n in range(1, model.heads + 1) if model.heads % n == 0 and n <= checkpoint.max_tp
+                str(n) for n in range(1, model.heads + 1) if model.heads % n == 0 and n <= spec.checkpoint.max_tp
             )
             return Refusal(
                 "GLM301",
-                f"{model.heads} attention heads are not divisible by tensor parallel size {layout.tp}; legal: {legal}",
+                f"{model.heads} attention heads are not divisible by tensor parallel size {layout.attention_tp}; legal: {legal}",
             )
-        if layout.tp > checkpoint.max_tp:
-            return Refusal(
-                "GLM302",
-                f"an expert's width {model.expert_intermediate} / {layout.tp} is not a whole number of `{checkpoint.id}` blocks; "
-                f"tensor parallel size is at most {checkpoint.max_tp}",
-            )
-        if layout.ep not in {1, layout.tp}:
-            return Refusal("GLM306", f"expert parallel size {layout.ep} is neither 1 nor the tensor parallel size")
         if layout.pp > model.layers:
             return Refusal("GLM305", f"{layout.pp} pipeline stages, and there are {model.layers} layers")
+        return self.refuse_experts(spec, layout)
+
+    def refuse_experts(self, spec: Spec, layout: Layout) -> Refusal | None:
+        """Whole experts to every group, and whole quantisation blocks to every GPU."""
+        model, checkpoint, shards = spec.model, spec.checkpoint, self.shards(layout)
+        group = layout.tp * layout.dp
+        if layout.ep not in {1, group}:
+            return Refusal(
+                "GLM306", f"expert parallel size {layout.ep} is neither 1 nor {group}, the GPUs that share the experts"
+            )
+        for ways in (shards.experts, shards.shared):
+            if ways > checkpoint.max_tp or model.expert_intermediate % ways:
+                return Refusal(
+                    "GLM302",
+                    f"an expert's width {model.expert_intermediate} / {ways} is not a whole number of `{checkpoint.id}` blocks; "
+                    f"tensor parallel size is at most {checkpoint.max_tp}",
+                )
         return None
 
     def starts(self, spec: Spec) -> frozenset[int]:
@@ -90,37 +135,61 @@ class Adapter:
 
     # --- settings -------------------------------------------------------------------------------
 
-    def default_chunk(self, spec: Spec) -> int:
+    @abstractmethod
+    def default_chunk(self, spec: Spec, layout: Layout) -> int:
         """Tokens of one prefill step when nobody says otherwise."""
-        raise NotImplementedError  # every subclass has one
 
+    @abstractmethod
     def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
         """Requests that run at a time when nobody says otherwise."""
-        raise NotImplementedError  # every subclass has one
 
+    @abstractmethod
     def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
         """The memory fraction that the framework would choose by itself."""
-        raise NotImplementedError  # every subclass has one
+
+    def fewest_running(self, layout: Layout) -> int:
+        """Requests that run at a time when memory is short."""
+        del layout
+        return verdict.TIGHT_RUNNING
+
+    def smaller_chunks(self, layout: Layout) -> Sequence[int]:
+        """Prefill chunks to try when memory is short, tokens, the largest first."""
+        del layout
+        return verdict.PREFILL_CHUNKS
 
     def ladder(self, spec: Spec, layout: Layout) -> Sequence[Settings]:
         """Defaults; then per prefill chunk the default and the highest fraction; MTP off last."""
         mtp = self.mtp(spec, layout)
-        rungs = self._climb(spec, layout, mtp)
+        rungs = [*self.of_recipe(spec, layout, mtp), *self._climb(spec, layout, mtp)]
         if mtp.enabled and spec.request.mtp is None:
             off = Mtp(enabled=False, draft_tokens=0, reason="its layer takes memory that the context needs")
             last = self._climb(spec, layout, off)[-1]
             rungs.append(replace(last, comfort=(*last.comfort, "multi-token prediction off")))
         return rungs
 
+    def of_recipe(self, spec: Spec, layout: Layout, mtp: Mtp) -> list[Settings]:
+        """What the framework's recipe for this hardware, checkpoint and strategy sets, in its own layout."""
+        request = spec.request
+        recipe = recipe_for(spec)
+        shape = (layout.tp, layout.pp, layout.attn_dp, layout.cp, layout.dcp)
+        if recipe is None or shape != (recipe.gpus, 1, recipe.attn_dp, 1, 1):
+            return []
+        chunk = request.prefill_chunk or recipe.prefill_chunk or self.default_chunk(spec, layout)
+        running = request.concurrency or recipe.max_running or self.default_running(spec, layout, mtp)
+        fraction = request.memory_fraction or recipe.memory_fraction
+        return [Settings(self.default_context, fraction, chunk, running, self.kv(spec), mtp, recipe=recipe)]
+
     def _climb(self, spec: Spec, layout: Layout, mtp: Mtp) -> list[Settings]:
         request = spec.request
-        chunk = request.prefill_chunk or self.default_chunk(spec)
+        chunk = request.prefill_chunk or self.default_chunk(spec, layout)
         running = request.concurrency or self.default_running(spec, layout, mtp)
-        small = request.concurrency or min(running, verdict.TIGHT_RUNNING)
+        small = request.concurrency or min(running, self.fewest_running(layout))
         base = Settings(self.default_context, 0.0, chunk, running, self.kv(spec), mtp)
         rungs: list[Settings] = []
         for size in (
-            [chunk] if request.prefill_chunk else [chunk, *(c for c in verdict.PREFILL_CHUNKS if small <= c < chunk)]
+            [chunk]
+            if request.prefill_chunk
+            else [chunk, *(c for c in self.smaller_chunks(layout) if small <= c < chunk)]
         ):
             gave = (f"prefill chunk {size:,}",) if size < chunk else ()
             rung = replace(base, prefill_chunk=size, max_running=small if gave else running, comfort=gave)
@@ -137,24 +206,24 @@ class Adapter:
 
     # --- memory ---------------------------------------------------------------------------------
 
+    @abstractmethod
     def kv(self, spec: Spec) -> KVFormat:
         """The KV cache's format for this GPU and request."""
-        raise NotImplementedError  # every subclass has one
 
     def stage_cost(self, spec: Spec, layout: Layout, settings: Settings) -> Callable[[int, int], int]:
         """Weights, absorbed copies and the KV rows of one request of the context."""
         model, kv = spec.model, settings.kv
-        weights = weigher(model, spec.checkpoint, layout.tp)
+        weights = weigher(model, spec.checkpoint, self.shards(layout))
         rows = [
             kv.row + (kv.index if kv.all_layers_indexed or i in model.full_indexer_layers else 0)
             for i in range(model.layers)
         ]
         sums = tuple(accumulate(rows, initial=0))
-        copy = absorbed_copies(model, 1, layout.tp)
+        copy = absorbed_copies(model, 1, layout.attention_tp)
 
         def cost(first: int, end: int) -> int:
             size = weights.stage(first, end, mtp=settings.mtp.enabled, shared_embedding=False)
-            return size + (end - first) * copy + settings.context * (sums[end] - sums[first])
+            return size + (end - first) * copy + settings.context * (sums[end] - sums[first]) // layout.dcp
 
         return cost
 
@@ -211,6 +280,11 @@ def not_here(spec: Spec) -> Refusal | None:
         name = f"checkpoint `{checkpoint.id}` ({checkpoint.precision})"
         return Refusal("GLM311", f"{spec.framework.name} does not load {name}")
     return None
+
+
+def recipe_for(spec: Spec) -> Recipe | None:
+    """The framework's own recipe for the GPU, checkpoint and strategy."""
+    return spec.framework.recipe(spec.cluster.gpu.id, spec.checkpoint.id, spec.request.strategy)
 
 
 def no_kernels(spec: Spec) -> str:

@@ -22,6 +22,7 @@ from glmdeploy.frameworks.common import (
     role,
     secrets,
 )
+from glmdeploy.layout import Shards
 from glmdeploy.memory import (
     INDEXER_LOGITS,
     absorbed_copies,
@@ -61,6 +62,8 @@ class KTransformers(Adapter):
 
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
         """One host, no pipeline stages."""
+        if refusal := self.takes((), spec, layout):
+            return refusal
         if layout.pp > 1:
             return Refusal("GLM318", f"sglang-kt runs GLM-5.2 without pipeline stages ({layout.pp} were asked for)")
         if layout.world > spec.cluster.gpus_per_node:
@@ -91,9 +94,9 @@ class KTransformers(Adapter):
             source="sglang-kt 0.7.2 NSATokenToKVPool",
         )
 
-    def default_chunk(self, spec: Spec) -> int:
+    def default_chunk(self, spec: Spec, layout: Layout) -> int:
         """As SGLang for cards below 60 GiB."""
-        del spec
+        del spec, layout
         return 4096
 
     def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
@@ -112,7 +115,9 @@ class KTransformers(Adapter):
         model, checkpoint = spec.model, spec.checkpoint
         moe_layers = model.layers - model.dense_layers
         per_expert = moe_layers * model.expert_bytes(checkpoint.experts, layout.tp)
-        weights = weigher(model, checkpoint, layout.tp).stage(0, model.layers, mtp=False, shared_embedding=True)
+        weights = weigher(model, checkpoint, Shards.tensor(layout.tp)).stage(
+            0, model.layers, mtp=False, shared_embedding=True
+        )
         buffer = model.experts * model.expert_bytes(checkpoint.experts, 1)
         outside = (Term("CUDA graphs", settings.max_running * 2 * MIB, "sglang memory_hook.py, [est]"),)
         resident = (
@@ -131,7 +136,7 @@ class KTransformers(Adapter):
         activations = (
             Term(
                 "prefill working set",
-                activation_bytes(model, layout.tp, settings.prefill_chunk),
+                activation_bytes(model, layout, settings.prefill_chunk),
                 "tensor shapes, [est]",
             ),
             Term("indexer logits", INDEXER_LOGITS, "as SGLang"),
@@ -157,7 +162,7 @@ def gpu_experts(plan: Plan) -> int:
     model, tp = plan.spec.model, plan.layout.tp
     per_expert = (model.layers - model.dense_layers) * model.expert_bytes(plan.spec.checkpoint.experts, tp)
     bare = (
-        weigher(model, plan.spec.checkpoint, tp).stage(0, model.layers, mtp=False, shared_embedding=True)
+        weigher(model, plan.spec.checkpoint, Shards.tensor(tp)).stage(0, model.layers, mtp=False, shared_embedding=True)
         - model.experts * per_expert
     )
     return (plan.memory.stages[0].weights - bare) // per_expert
@@ -165,7 +170,7 @@ def gpu_experts(plan: Plan) -> int:
 
 def launch(plan: Plan) -> tuple[Process, ...]:
     """One process on one host."""
-    return tuple(_process(plan, place) for place in plan.placement)
+    return tuple(_process(plan, place) for place in plan.ranks)
 
 
 def _process(plan: Plan, place: Placement) -> Process:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from glmdeploy.frameworks.common import (
-    API_KEY,
     BF16_ROW,
     BLACKWELL,
     FP8_DS_MLA_ROW,
     FP8_ROW,
     INDEX_ROW,
-    LEADER_PORT,
-    PORT,
-    RANK,
+    KV_PAGE,
     Adapter,
-    Command,
-    environment,
-    model_word,
-    offline,
-    role,
-    secrets,
-    thinking_kwargs,
+    recipe_for,
 )
+from glmdeploy.layout import Shards
 from glmdeploy.memory import (
     INDEXER_LOGITS,
     absorbed_copies,
@@ -34,24 +27,33 @@ from glmdeploy.memory import (
     rope_cache,
     weigher,
 )
-from glmdeploy.plan import Health, Hole, KVFormat, Mtp, Process, Refusal, Slot, StageNeed, Term
+from glmdeploy.models import FP8_BLOCK
+from glmdeploy.plan import KVFormat, Mtp, Refusal, StageNeed, Term
 from glmdeploy.units import GIB, MIB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glmdeploy.layout import Layout, Placement
-    from glmdeploy.plan import MemoryBudget, Plan, Settings, Word
+    from glmdeploy.flags import Recipe
+    from glmdeploy.layout import Layout
+    from glmdeploy.plan import MemoryBudget, Settings
     from glmdeploy.spec import Spec
 
 _PP_FIXED = Version("0.5.14")  # the top-k hand-off between stages: sgl-project/sglang#28532, #28785
 _ELIDED = Version("0.5.18")  # `_should_elide_dsa_index_k` is in this wheel and not in 0.5.17
-_TRITON_DSA = Version(
-    "0.5.20"
-)  # first release whose parser takes `triton`; the cell's ROCm image is newer than its tag
 _STEPS = {"low-latency": 5, "balanced": 1, "high-throughput": 1}  # cookbook cells: 5-1-6 and 1-1-2
 _NVFP4_BALANCED = 2  # 2-1-3
 _MTP_RUNNING = 48  # "enabling spec caps max-running-requests near 48 unless set": cookbook comments
+_WIDE_RUNNING = 256  # every FP8 cell with attention data parallel sets it
+_WIDE_FRACTION = 0.85  # every FP8 cell with attention data parallel
+_WIDE_CHECKPOINTS = ("fp8", "nvfp4")
+_WIDE_CHUNK = 32768  # the balanced cells with attention data parallel
+_SHARE = 1024  # tokens of one attention group: 8,192 over 8 in the H200 cell
+_CHUNKS = ((20, 2048), (60, 4096), (160, 8192))  # GiB of GPU memory below which, and tokens
+_MAX_GRAPH_BATCH = 512
+_CONTEXT_PARALLEL = Version("0.5.14")
+_CP_TP = 8
+_DCP = Version("0.5.22")
 _MEMORY_HOOK = "sglang 0.5.23 arg_groups/memory_hook.py"
 _MLA_WIDTHS = "sglang 0.5.23 mem_cache/kv_cache_configurator.py calculate_mla_kv_cache_dim"
 
@@ -59,13 +61,67 @@ _MLA_WIDTHS = "sglang 0.5.23 mem_cache/kv_cache_configurator.py calculate_mla_kv
 class SGLang(Adapter):
     """SGLang's legality and memory."""
 
+    dimensions = ("attn_dp", "cp", "dcp")
+
+    def shapes(self, spec: Spec, tp: int, pp: int) -> Sequence[Layout]:
+        """What the request names; else attention data parallel where the strategy's recipes run it, then without."""
+        request = spec.request
+        asked = super().shapes(spec, tp, pp)[0]
+        if request.attn_dp or request.cp or request.dcp or request.dp:
+            return (self.completed(spec, asked),)
+        recipe = recipe_for(spec)
+        if recipe and recipe.ep == tp > 1 and pp == 1 and request.ep is None:
+            asked = replace(asked, ep=tp)  # MXFP4, high throughput
+        if not wide(spec, tp, pp):
+            return (self.completed(spec, asked),)
+        return self.completed(spec, replace(asked, attn_dp=tp)), self.completed(spec, asked)
+
+    @staticmethod
+    def completed(spec: Spec, shape: Layout) -> Layout:
+        """The shape with what attention data parallel brings along in the recipes.
+
+        FP8 experts go over DeepEP, which makes the expert parallel size the tensor parallel size (0.5.23
+        arg_groups/overrides.py:1611); redundant experts and undivided dense layers make odd sizes legal.
+        """
+        if shape.attn_dp == 1 or spec.checkpoint.id != "fp8" or spec.cluster.gpu.vendor != "nvidia":
+            return shape
+        blocks = spec.model.dense_intermediate % (shape.tp * FP8_BLOCK)
+        spare = -spec.model.experts % shape.tp
+        return replace(shape, a2a="deepep", ep=shape.tp, spare=spare, dense_tp=1 if blocks else 0)
+
+    def shards(self, layout: Layout) -> Shards:
+        """Attention by its own width, experts by expert parallelism, shared experts whole beside DeepEP.
+
+        0.5.23 models/deepseek_v2.py, layers/vocab_parallel_embedding.py; equal to the bytes of the real classes.
+        """
+        return Shards(
+            attention=layout.attention_tp,
+            dense=layout.dense_tp or layout.tp,
+            shared=1 if layout.a2a else layout.tp,
+            experts=layout.tp // layout.ep,
+            embedding=layout.attention_tp if layout.attn_dp > 1 else layout.tp,
+            head=layout.tp,
+            ep=layout.ep,
+            spare=layout.spare,
+        )
+
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
-        """Pipeline stages need the version that hands the top-k over."""
+        """Pipeline stages need the version that hands the top-k over; context parallel its kernels."""
         if layout.pp > 1 and spec.version < _PP_FIXED:
             return Refusal(
                 "GLM304",
                 f"pipeline stages of GLM-5.2 need SGLang {_PP_FIXED} or newer: {spec.version} hands no top-k between stages",
             )
+        chunk = spec.request.prefill_chunk or 0
+        if chunk % (layout.attn_dp * KV_PAGE):
+            return Refusal(
+                "GLM332",
+                f"a prefill chunk of {chunk:,} tokens over {layout.attn_dp} attention groups is not a whole number of KV pages of {KV_PAGE}",
+            )
+        if layout.cp > 1 and (why := _no_cp(spec, layout)):
+            return Refusal("GLM333", why)
+        if layout.dcp > 1 and (why := _no_dcp(spec, layout)):
+            return Refusal("GLM333", why)
         return super().refuse(spec, layout)
 
     def kv(self, spec: Spec) -> KVFormat:
@@ -82,45 +138,57 @@ class SGLang(Adapter):
 
     def mtp(self, spec: Spec, layout: Layout) -> Mtp:
         """EAGLE with the model's own draft layer, on one pipeline stage."""
-        wanted = spec.request.mtp
         if layout.pp > 1:
             reason = (
                 f"SGLang refuses speculative decoding with {layout.pp} pipeline stages outside disaggregated prefill"
             )
             return Mtp(enabled=False, draft_tokens=0, reason=reason, refused=True)
-        if wanted is False:
-            return Mtp(enabled=False, draft_tokens=0, reason="switched off by the profile")
-        if wanted is None and spec.request.strategy == "high-throughput":
-            return Mtp(enabled=False, draft_tokens=0, reason="the cookbook's high-throughput cells run without it")
-        if wanted is None and spec.cluster.gpu.vendor == "amd" and spec.checkpoint.id != "mxfp4":
-            return Mtp(
-                enabled=False,
-                draft_tokens=0,
-                reason="the cookbook's AMD cells run this checkpoint without it",
-            )
-        steps = (
-            _NVFP4_BALANCED
-            if (spec.checkpoint.id, spec.request.strategy) == ("nvfp4", "balanced")
-            else _STEPS[spec.request.strategy]
-        )
-        return Mtp(
-            enabled=True,
-            draft_tokens=steps + 1,
-            reason=f"EAGLE with the model's MTP layer, {steps} steps",
-            steps=steps,
-        )
+        recipe = recipe_for(spec)
+        if reason := self.no_mtp(spec, layout, recipe):
+            return Mtp(enabled=False, draft_tokens=0, reason=reason)
+        own = _NVFP4_BALANCED if (spec.checkpoint.id, spec.request.strategy) == ("nvfp4", "balanced") else 0
+        steps = (recipe.mtp_steps if recipe else 0) or own or _STEPS[spec.request.strategy]
+        reason = f"EAGLE with the model's MTP layer, {steps} {'step' if steps == 1 else 'steps'}"
+        return Mtp(enabled=True, draft_tokens=steps + 1, reason=reason, steps=steps)
 
-    def default_chunk(self, spec: Spec) -> int:
-        """`--chunked-prefill-size` by GPU memory, MiB (memory_hook.py)."""
+    @staticmethod
+    def no_mtp(spec: Spec, layout: Layout, recipe: Recipe | None) -> str:
+        """Why it is off: the profile, else the recipe or what the recipes do for such hardware."""
+        if spec.request.mtp is not None:
+            return "" if spec.request.mtp else "switched off by the profile"
+        if layout.dcp > 1:
+            return "no public run has it together with decode context parallel"
+        if recipe:
+            return "" if recipe.mtp_steps else "the cookbook's cell for this hardware runs without it"
+        if spec.request.strategy == "high-throughput":
+            return "the cookbook's high-throughput cells run without it"
+        amd = spec.cluster.gpu.vendor == "amd" and spec.checkpoint.id != "mxfp4"
+        return "the cookbook's AMD cells run this checkpoint without it" if amd else ""
+
+    def default_chunk(self, spec: Spec, layout: Layout) -> int:
+        """`--chunked-prefill-size` by GPU memory, MiB (memory_hook.py); more where attention groups divide it.
+
+        The cells with attention data parallel run 32,768 where prefill matters (balanced), and leave the default where
+        decode does; each group gets an equal share, which stays a whole number of KV pages.
+        """
         mib = spec.cluster.gpu.memory_mib
-        if mib < 20 * 1024:
-            return 2048
-        if mib < 60 * 1024:
-            return 4096
-        return 8192 if mib < 160 * 1024 else 16384
+        chunk = next((size for limit, size in _CHUNKS if mib < limit * 1024), 16384)
+        if layout.attn_dp == 1:
+            return chunk
+        chunk = _WIDE_CHUNK if spec.request.strategy == "balanced" else chunk
+        unit = layout.attn_dp * KV_PAGE
+        return -(-max(chunk, _SHARE * layout.attn_dp) // unit) * unit
+
+    def smaller_chunks(self, layout: Layout) -> Sequence[int]:
+        """As elsewhere; of a chunk that attention groups divide, shares of 512 and 256 tokens."""
+        if layout.attn_dp == 1:
+            return super().smaller_chunks(layout)
+        return tuple(share * layout.attn_dp for share in (_SHARE // 2, _SHARE // 4))
 
     def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
         """The largest decode batch that graphs are captured for, by GPU memory (memory_hook.py)."""
+        if layout.attn_dp > 1:
+            return max(_WIDE_RUNNING, 8 * layout.attn_dp)
         if mtp.enabled:
             return _MTP_RUNNING
         mib = spec.cluster.gpu.memory_mib
@@ -130,8 +198,17 @@ class SGLang(Adapter):
             return 256 if layout.tp < 4 else 512  # noqa: PLR2004
         return 512
 
+    def fewest_running(self, layout: Layout) -> int:
+        """As elsewhere, and some for every attention group."""
+        return max(super().fewest_running(layout), 4 * layout.attn_dp if layout.attn_dp > 1 else 0)
+
     def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
-        """The engine's own heuristic: (memory - reserve) / memory, MiB (memory_hook.py)."""
+        """The engine's own heuristic: (memory - reserve) / memory, MiB (memory_hook.py).
+
+        With attention data parallel it reserves for graphs that are never captured, and the cells set a fraction.
+        """
+        if layout.attn_dp > 1:
+            return _WIDE_FRACTION
         total = spec.cluster.gpu.memory_mib
         reserve = (
             512
@@ -145,18 +222,30 @@ class SGLang(Adapter):
 
     @staticmethod
     def graphs(layout: Layout, settings: Settings) -> int:
-        """Bytes of CUDA graphs: 2 MiB a decode sequence, 1.5 GiB for prefill; none of those with stages."""
+        """Bytes of CUDA graphs: 2 MiB a decode sequence, 1.5 GiB for prefill; none of those with stages.
+
+        Attention data parallel pads each sequence by 3 MiB a group; a group captures no more than its own share of the
+        running requests (0.5.23 model_executor: the request pool's size).
+        """
+        batch = (settings.recipe.graph_batch if settings.recipe else 0) or min(settings.max_running, _MAX_GRAPH_BATCH)
+        batch = -(-batch // layout.attn_dp)
         prefill = int(1.5 * GIB) if layout.pp == 1 else 0
-        return settings.max_running * 2 * MIB + prefill
+        padded = 3 * layout.attn_dp if layout.attn_dp > 1 else 0
+        return batch * (2 + padded) * MIB + prefill
+
+    @staticmethod
+    def a2a_buffers(layout: Layout) -> int:
+        """Bytes of DeepEP's buffers, with those that its prefill graphs touch (memory_hook.py)."""
+        return 3 * GIB if layout.a2a == "deepep" else 0
 
     def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
         """Weights, copies made after loading, rotary cache; context, communicators and graphs beside them."""
         model = spec.model
-        weights = weigher(model, spec.checkpoint, layout.tp)
+        weights = weigher(model, spec.checkpoint, self.shards(layout))
         activations = (
             Term(
                 "prefill working set",
-                activation_bytes(model, layout.tp, settings.prefill_chunk),
+                activation_bytes(model, layout, settings.prefill_chunk),
                 "tensor shapes, [est]",
             ),
             Term(
@@ -165,12 +254,16 @@ class SGLang(Adapter):
                 "sglang 0.5.23 layers/attention/mqa_logits_utils.py: sliced to what is free",
             ),
         )
-        outside = (Term("CUDA graphs", self.graphs(layout, settings), f"{_MEMORY_HOOK} reserve_for_graph_mb, [est]"),)
+        outside = [Term("CUDA graphs", self.graphs(layout, settings), f"{_MEMORY_HOOK} reserve_for_graph_mb, [est]")]
+        if layout.a2a:
+            outside.append(
+                Term("DeepEP buffers", self.a2a_buffers(layout), f"{_MEMORY_HOOK} reserve_for_deepep_a2a_mb, [est]")
+            )
         before = before_loading(layout.world)
         found = []
         for first, end in layout.stages:
             mtp = settings.mtp.enabled and end == model.layers
-            copies = absorbed_copies(model, end - first + mtp, layout.tp)
+            copies = absorbed_copies(model, end - first + mtp, layout.attention_tp)
             resident = (
                 Term(
                     "BF16 copies of the absorbed MLA projections",
@@ -184,8 +277,8 @@ class SGLang(Adapter):
                 ),
             )
             size = weights.stage(first, end, mtp=mtp, shared_embedding=True)
-            rows = kv_per_token(model, settings.kv, first, end, mtp=mtp)
-            found.append(StageNeed(first, end, size, before, resident, outside, activations, rows))
+            rows = kv_per_token(model, settings.kv, first, end, mtp=mtp, dcp=layout.dcp, index_dcp=1)
+            found.append(StageNeed(first, end, size, before, resident, tuple(outside), activations, rows))
         return tuple(found)
 
     def budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
@@ -193,66 +286,36 @@ class SGLang(Adapter):
         return self.static_budget(spec, needs, settings)
 
 
-def launch(plan: Plan) -> tuple[Process, ...]:
-    """One process a rank; rank 0 answers HTTP, the others a constant 200 once loaded."""
-    return tuple(_process(plan, place) for place in plan.placement)
+def wide(spec: Spec, tp: int, pp: int) -> bool:
+    """Whether the strategy's recipes run attention data parallel on such hardware.
 
-
-def _process(plan: Plan, place: Placement) -> Process:
-    spec, layout = plan.spec, plan.layout
-    own = offline(spec)
-    if layout.pp > 1:
-        own["SGLANG_PP_LAYER_PARTITION"] = ",".join(map(str, layout.partition))
-    # rank 0's /health generates a token: it takes 1 to 20 s (http_server.py:721-790)
-    health = Health(path="/health", timeout=30 if place.rank == 0 else 5)
-    return Process(
-        role=role(plan, place.rank),
-        rank=place.rank,
-        placement=place,
-        argv=_argv(plan),
-        env=environment(spec, own),
-        secrets=secrets(spec, "GLMDEPLOY_API_KEY"),
-        port=spec.port + place.slot,
-        health=health,
-        meeting_port=LEADER_PORT if layout.nodes > 1 else 0,
+    The cells do for FP8 and NVFP4 on NVIDIA, over NVLink or RDMA; none does with BF16, on AMD, or with stages.
+    """
+    gpu, cluster = spec.cluster.gpu, spec.cluster
+    kernels = gpu.vendor == "nvidia" and gpu.compute in {"sm90", *BLACKWELL} and spec.checkpoint.id in _WIDE_CHECKPOINTS
+    near = cluster.fabric != "tcp" or tp <= cluster.gpus_per_node
+    return (
+        spec.request.strategy != "low-latency" and spec.request.ep is None and kernels and near and tp > 1 and pp == 1
     )
 
 
-def _argv(plan: Plan) -> tuple[Word, ...]:
-    spec, layout, settings = plan.spec, plan.layout, plan.settings
-    command = Command(spec, ["python3", "-m", "sglang.launch_server"])
-    command.add("model", model_word(spec)).add_if(spec.weights.revision, "revision", spec.weights.revision)
-    command.add("tensor_parallel", layout.tp)
-    if layout.pp > 1:  # the option is newer than the floor
-        command.add("pipeline_parallel", layout.pp)
-    command.add_if(layout.ep > 1, "expert_parallel", layout.ep)
-    if layout.nodes > 1:
-        command.add("nodes", layout.nodes).add("node_rank", RANK).add("leader", Hole(Slot.LEADER, f":{LEADER_PORT}"))
-    command.add("context", settings.context).add("memory_fraction", f"{settings.memory_fraction:g}")
-    command.add("prefill_chunk", settings.prefill_chunk)
-    command.add_if(spec.request.concurrency or settings.comfort, "max_running", settings.max_running)
-    command.add("kv_cache_dtype", settings.kv.dtype)
-    _checkpoint(command)
-    if settings.mtp.enabled:
-        command.add("speculative_algorithm", "EAGLE").add("speculative_steps", settings.mtp.steps)
-        command.add("speculative_topk", 1).add("speculative_draft_tokens", settings.mtp.draft_tokens)
-    command.add("tool_parser", "glm47").add("reasoning_parser", "glm45")
-    if spec.framework.has("chat_template_kwargs", spec.version):
-        command.add_if(thinking_kwargs(spec), "chat_template_kwargs", thinking_kwargs(spec))
-    command.add("served_name", spec.served_names[0])
-    command.add("dist_timeout", plan.startup_seconds).add("watchdog", plan.startup_seconds)
-    command.add("metrics").add_if(spec.api_key_secret, "api_key", API_KEY)
-    return command.add("host", "0.0.0.0").add("port", PORT).finish()  # noqa: S104  a server in a container
+def _no_cp(spec: Spec, layout: Layout) -> str:
+    """Why prefill context parallel cannot be (0.5.23 models/deepseek_v2.py:135, arg_groups/parallel_hook.py)."""
+    if spec.version < _CONTEXT_PARALLEL:
+        return f"SGLang {spec.version} spells prefill context parallel differently; it is planned from {_CONTEXT_PARALLEL} on"
+    if spec.cluster.gpu.vendor != "nvidia":
+        return "SGLang's prefill context parallel does not run on AMD GPUs"
+    if layout.tp > _CP_TP:
+        return f"prefill context parallel stays on one machine: tensor parallel size {layout.tp} is above {_CP_TP}"
+    if layout.pp > 1:
+        return "no public run has prefill context parallel with pipeline stages"
+    return "decode context parallel excludes prefill context parallel" if layout.dcp > 1 else ""
 
 
-def _checkpoint(command: Command) -> None:
-    """What a checkpoint or GPU generation needs besides its name, as in the cookbook's cells."""
-    spec = command.spec
-    if spec.checkpoint.id == "nvfp4":
-        command.add("quantization", "modelopt_fp4")
-    if spec.checkpoint.id == "w4afp8":
-        command.add("quantization", "w4afp8").add("disable_shared_experts_fusion")
-    if spec.cluster.gpu.vendor == "amd":
-        backend = "triton" if spec.checkpoint.id == "mxfp4" and spec.version >= _TRITON_DSA else "tilelang"
-        command.add_if(spec.checkpoint.id == "mxfp4", "trust_remote_code")
-        command.add("prefill_backend", backend).add("decode_backend", backend)
+def _no_dcp(spec: Spec, layout: Layout) -> str:
+    """Why decode context parallel cannot be (0.5.22 layers/attention/dsa/dsa_dcp.py: TensorRT-LLM kernels only)."""
+    if spec.version < _DCP:
+        return f"SGLang {spec.version} has no decode context parallel for sparse attention; {_DCP} is the first"
+    if spec.cluster.gpu.compute not in BLACKWELL:
+        return f"SGLang's sparse decode context parallel needs B200, B300, GB200 or GB300, and this is {spec.cluster.gpu.name}"
+    return "decode context parallel with attention data parallel is in no public run" if layout.attn_dp > 1 else ""

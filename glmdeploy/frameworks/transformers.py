@@ -15,6 +15,7 @@ from glmdeploy.frameworks.common import (
     role,
     secrets,
 )
+from glmdeploy.layout import Shards
 from glmdeploy.memory import before_loading, kv_per_token, weigher
 from glmdeploy.plan import Health, KVFormat, MemoryBudget, Mtp, Process, Refusal, StageBudget, StageNeed, Term
 
@@ -53,6 +54,8 @@ class Transformers(Adapter):
 
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
         """One host, tensor parallel size 1."""
+        if refusal := self.takes((), spec, layout):
+            return refusal
         if layout.tp > 1:
             return Refusal(
                 "GLM318",
@@ -79,9 +82,9 @@ class Transformers(Adapter):
             source="transformers 5.23.0 DynamicCache",
         )
 
-    def default_chunk(self, spec: Spec) -> int:
+    def default_chunk(self, spec: Spec, layout: Layout) -> int:
         """One step of the planned prompt."""
-        del spec
+        del spec, layout
         return PROMPT
 
     def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
@@ -101,7 +104,7 @@ class Transformers(Adapter):
     def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
         """Whole layers; a decode step expands the cache of one layer, prefill scores every pair of tokens."""
         model = spec.model
-        weights = weigher(model, spec.checkpoint, 1)
+        weights = weigher(model, spec.checkpoint, Shards.tensor(1))
         expanded = settings.context * model.heads * (model.qk_nope + model.qk_rope + model.v_head) * 2
         scores = PROMPT * PROMPT * model.index_heads * 4
         activations = (
@@ -160,7 +163,7 @@ def longest_prompt(plan: Plan) -> int:
 
 def launch(plan: Plan) -> tuple[Process, ...]:
     """One process; on loopback unless the profile exposes it."""
-    return tuple(_process(plan, place) for place in plan.placement)
+    return tuple(_process(plan, place) for place in plan.ranks)
 
 
 def _process(plan: Plan, place: Placement) -> Process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -28,6 +29,7 @@ from glmdeploy.frameworks.common import (
     thinking_kwargs,
     utilised_budget,
 )
+from glmdeploy.layout import Shards
 from glmdeploy.memory import (
     GRAPHS_DEFAULT,
     GRAPHS_SMALL,
@@ -40,7 +42,7 @@ from glmdeploy.memory import (
     rope_cache,
     weigher,
 )
-from glmdeploy.plan import Health, Hole, KVFormat, Mtp, Process, Slot, StageNeed, Term
+from glmdeploy.plan import Health, Hole, KVFormat, Mtp, Process, Refusal, Slot, StageNeed, Term
 from glmdeploy.units import MIB
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ MAX_SEQS = 1024  # --max-num-seqs of a server on GPUs of 70 GiB and more
 MASTER_PORT = 29501
 MTP_TOKENS = 5  # vllm-project/recipes@8959cf6 models/zai-org/GLM-5.2.yaml
 _MTP_PIPELINE = Version("0.30.0")  # draft pipeline size fixed at 1 from here on
+_DCP_BLACKWELL, _DCP_HOPPER = Version("0.25.0"), Version("0.30.0")
 _NVFP4_KV = Version("0.33.0")
 _SMALL_WORKSPACE = Version("0.33.0")  # attention_config.sparse_mla_prefill_workspace_factor
 _ALLOCATOR = 80 * MIB  # caching allocator rounding, simulated at TP8 FP8: fused_qkv_a sits in 16 MiB blocks
@@ -73,9 +76,31 @@ class VLLM(Adapter):
         """Layers with an indexer of their own: vLLM hands no top-k to the next stage, and does not check."""
         return spec.model.full_indexer_layers
 
-    def expert_sizes(self, spec: Spec, tp: int) -> Sequence[int]:
-        """The NVFP4 recipe runs with expert parallelism."""
-        return (tp,) if spec.checkpoint.id == "nvfp4" and tp > 1 else (1,)
+    dimensions = ("dp", "dcp")
+
+    def shapes(self, spec: Spec, tp: int, pp: int) -> Sequence[Layout]:
+        """Experts whole on one GPU each where the recipe's strategy says so; else cut by tensor parallelism.
+
+        The recipe's cells are `single_node_tp` and `single_node_tep`, with and without MTP: low latency is the first
+        with it, balanced the second with it, high throughput the second without. Its NVFP4 guide is always the second.
+        """
+        asked = super().shapes(spec, tp, pp)[0]
+        group = tp * asked.dp
+        whole = spec.checkpoint.id == "nvfp4" or spec.request.strategy != "low-latency" or asked.dp > 1
+        if spec.request.ep is None and whole and group > 1 and spec.checkpoint.id != "w4afp8":
+            return (replace(asked, ep=group),)
+        return (asked,)
+
+    def shards(self, layout: Layout) -> Shards:
+        """Attention, dense layers and shared experts by tensor parallelism; experts over data-parallel ranks as well."""
+        group = layout.tp * layout.dp
+        return replace(Shards.tensor(layout.tp), experts=group // layout.ep, ep=layout.ep)
+
+    def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
+        """Decode context parallel needs kernels that return what it sums."""
+        if layout.dcp > 1 and (why := _no_dcp(spec)):
+            return Refusal("GLM333", why)
+        return super().refuse(spec, layout)
 
     def kv(self, spec: Spec) -> KVFormat:
         """FP8 everywhere but on H20. On Hopper `fp8` means scaled rows, `fp8_e4m3` another backend with plain rows."""
@@ -93,6 +118,12 @@ class VLLM(Adapter):
         wanted = spec.request.mtp
         if wanted is False:
             return Mtp(enabled=False, draft_tokens=0, reason="switched off by the profile")
+        if wanted is None and spec.request.strategy == "high-throughput":
+            return Mtp(enabled=False, draft_tokens=0, reason="drafts cost throughput when the GPUs are busy")
+        if wanted is None and layout.dcp > 1:
+            return Mtp(
+                enabled=False, draft_tokens=0, reason="no public run has it together with decode context parallel"
+            )
         if layout.pp > 1 and spec.version < _MTP_PIPELINE:
             reason = (
                 f"vLLM {spec.version} refuses it with pipeline stages; {_MTP_PIPELINE} is the first that accepts it"
@@ -104,8 +135,9 @@ class VLLM(Adapter):
         reason = f"the model's MTP layer, {MTP_TOKENS} tokens a step"
         return Mtp(enabled=True, draft_tokens=MTP_TOKENS, reason=reason, steps=MTP_TOKENS, doubtful=layout.pp > 1)
 
-    def default_chunk(self, spec: Spec) -> int:
+    def default_chunk(self, spec: Spec, layout: Layout) -> int:
         """`--max-num-batched-tokens` of a server; it is never below `--max-num-seqs`."""
+        del layout
         return max(BATCHED_TOKENS, -(-(spec.request.concurrency or 0) // KV_PAGE) * KV_PAGE)
 
     def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
@@ -121,7 +153,7 @@ class VLLM(Adapter):
     def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
         """Weights, copies and workspaces made at load; communicators, graphs and the profiled peak beside them."""
         model, chunk = spec.model, settings.prefill_chunk
-        weights = weigher(model, spec.checkpoint, layout.tp)
+        weights = weigher(model, spec.checkpoint, self.shards(layout))
         graphs = GRAPHS_SMALL if settings.max_running <= verdict.TIGHT_RUNNING else GRAPHS_DEFAULT
         outside: tuple[Term, ...] = (Term("CUDA graphs", graphs, "vLLM's own `1~3 GiB`; profiled from 0.21 on, [est]"),)
         if layout.world > 1:
@@ -131,7 +163,7 @@ class VLLM(Adapter):
             last = end == model.layers
             mtp = settings.mtp.enabled and last
             activations = [
-                Term("prefill working set", activation_bytes(model, layout.tp, chunk), "tensor shapes, [est]"),
+                Term("prefill working set", activation_bytes(model, layout, chunk), "tensor shapes, [est]"),
                 Term(
                     "indexer logits",
                     INDEXER_LOGITS,
@@ -149,7 +181,7 @@ class VLLM(Adapter):
                     )
                 )
             size = weights.stage(first, end, mtp=mtp, shared_embedding=layout.pp == 1)
-            rows = kv_per_token(model, settings.kv, first, end, mtp=mtp)
+            rows = kv_per_token(model, settings.kv, first, end, mtp=mtp, dcp=layout.dcp)
             resident = self.resident(spec, layout, settings, end - first + mtp)
             found.append(StageNeed(first, end, size, (), resident, outside, tuple(activations), rows))
         return tuple(found)
@@ -202,6 +234,19 @@ class VLLM(Adapter):
         return utilised_budget(spec, needs, settings)
 
 
+def _no_dcp(spec: Spec) -> str:
+    """Why decode context parallel cannot be: which sparse backends have it since when (v1/attention/backends/mla)."""
+    gpu = spec.cluster.gpu
+    if gpu.vendor != "nvidia":
+        return "vLLM's sparse attention on AMD GPUs has no decode context parallel"
+    first = _DCP_BLACKWELL if gpu.compute in BLACKWELL else _DCP_HOPPER
+    if spec.version < first:
+        return f"vLLM {spec.version} has no decode context parallel for sparse attention on {gpu.name}; {first} is the first"
+    if gpu.compute not in BLACKWELL and spec.request.kv_cache_dtype == "bf16":
+        return "decode context parallel on Hopper needs an FP8 KV cache (vllm 0.31.0 flashmla_sparse.py:748)"
+    return ""
+
+
 def padded_attention(spec: Spec, chunk: int) -> int:
     """Query and output of FlashMLA's sparse prefill, which pads the heads to 64 on every rank.
 
@@ -221,8 +266,8 @@ def kv_refusal(spec: Spec) -> str:
 
 
 def launch(plan: Plan) -> tuple[Process, ...]:
-    """One process a rank; ranks above 0 are headless and have no HTTP server."""
-    return tuple(_process(plan, place) for place in plan.placement)
+    """One process a rank of a replica; ranks above 0 are headless and have no HTTP server."""
+    return tuple(_process(plan, place) for place in plan.ranks)
 
 
 def _process(plan: Plan, place: Placement) -> Process:
@@ -256,7 +301,9 @@ def _argv(plan: Plan, *, headless: bool) -> tuple[Word, ...]:
     command = Command(spec, ["vllm", "serve", model_word(spec)])
     command.add_if(spec.weights.revision, "revision", spec.weights.revision)
     command.add("tensor_parallel", layout.tp).add_if(layout.pp > 1, "pipeline_parallel", layout.pp)
+    command.add_if(layout.dp > 1, "data_parallel", layout.dp)
     command.add_if(layout.ep > 1, "expert_parallel")
+    command.add_if(layout.dcp > 1, "decode_context_parallel", layout.dcp)
     if layout.nodes > 1:
         command.add("nodes", layout.nodes).add("node_rank", RANK)
         command.add("leader", Hole(Slot.LEADER)).add("leader_port", MASTER_PORT)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy.frameworks import ENGINES
 from glmdeploy.memory import weigher
+from glmdeploy.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,7 +77,8 @@ def _terms(terms: Iterable[Term]) -> Iterator[Line]:
 def _weights(plan: Plan, need: StageNeed) -> Iterator[Line]:
     """Parts of the weights: with or without an embedding of the MTP layer's own, whichever the framework keeps."""
     spec = plan.spec
-    scale = weigher(spec.model, spec.checkpoint, plan.layout.tp)
+    shards = ENGINES[spec.framework.id].shards(plan.layout)
+    scale = weigher(spec.model, spec.checkpoint, shards)
     mtp = plan.settings.mtp.enabled
     first, end = need.first_layer, need.end_layer
     parts = scale.parts(first, end, mtp=mtp, shared_embedding=True)
@@ -105,16 +107,23 @@ def _experts_on_gpu(plan: Plan, need: StageNeed, parts: dict[str, int]) -> dict[
 
 
 def _rows(plan: Plan, stage: StageBudget) -> Iterator[Line]:
-    model, kv = plan.spec.model, plan.settings.kv
+    """Rows of the latent and of the indexer; GPUs of decode context parallel share the first, and perhaps the second."""
+    model, kv, dcp = plan.spec.model, plan.settings.kv, plan.layout.dcp
     layers = range(stage.first_layer, stage.end_layer)
     indexed = len(layers) if kv.all_layers_indexed else sum(i in model.full_indexer_layers for i in layers)
-    yield Line(
-        f"{len(layers)} layers x {kv.row:,} B, {kv.label} latent row", len(layers) * kv.row, kv.source, "B/token"
-    )
-    yield Line(f"{indexed} indexer layers x {kv.index:,} B", indexed * kv.index, kv.source, "B/token")
-    if plan.settings.mtp.enabled and stage.end_layer == model.layers:
-        size = kv.row + kv.index
-        yield Line(f"MTP layer: {kv.row:,} + {kv.index:,} B", size, kv.source, "B/token")
+    draft = int(plan.settings.mtp.enabled and stage.end_layer == model.layers)
+    rows, keys = (len(layers) + draft) * kv.row, (indexed + draft) * kv.index
+    shared = -(-rows // dcp)
+    index_dcp = dcp if stage.kv_per_token == shared + -(-keys // dcp) else 1
+    named = " and the MTP layer" if draft else ""
+    latent = f"{plural(len(layers), 'layer')}{named} x {kv.row:,} B, {kv.label} latent row{_by(dcp)}"
+    index = f"{plural(indexed, 'indexer layer')}{named} x {kv.index:,} B{_by(index_dcp)}"
+    yield Line(latent, shared, kv.source, "B/token")
+    yield Line(index, -(-keys // index_dcp), kv.source, "B/token")
+
+
+def _by(ways: int) -> str:
+    return f", over {ways} GPUs" if ways > 1 else ""
 
 
 def _pool(plan: Plan, need: StageNeed, needs: Iterable[StageNeed]) -> tuple[Line, ...]:

@@ -83,7 +83,11 @@ def _layout(view: View, plan: Plan) -> dict[str, Any]:
 
 
 def _placement(plan: Plan) -> list[dict[str, Any]]:
-    return [{"rank": p.rank, "host": p.host, "gpu_ids": list(p.gpu_ids)} for p in plan.placement]
+    nodes = plan.layout.nodes
+    return [
+        {"replica": p.rank // nodes, "rank": p.rank % nodes, "host": p.host, "gpu_ids": list(p.gpu_ids)}
+        for p in plan.placement
+    ]
 
 
 def _settings(view: View, plan: Plan) -> dict[str, Any]:
@@ -108,6 +112,8 @@ def _memory(view: View, plan: Plan) -> dict[str, Any]:
         "bytes": _bytes(fullest),
         "kv_bytes_per_token": fullest.kv_per_token,
         "kv_tokens": plan.memory.kv_tokens,
+        "pools": plan.layout.pools,
+        "kv_tokens_in_all": plan.kv_tokens,
         "max_context": plan.memory.max_context,
         "stages": [
             {

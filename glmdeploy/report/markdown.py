@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from glmdeploy.report import origins
-from glmdeploy.report.view import PARTS, heading, most, ranks
+from glmdeploy.report.view import PARTS, heading, most, pool, ranks
 from glmdeploy.units import GIB, plural, tokens
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _running(view: View, plan: Plan) -> Iterator[str]:
     whole = plural(view.whole_contexts, "request")
     yield escape(
         f"Context {tokens(settings.context)} (at most {plan.memory.max_context:,}); "
-        f"KV pool {tokens(plan.memory.kv_tokens)}, {settings.kv.label}; "
+        f"KV cache {pool(plan)}; "
         f"{whole} of the whole context at a time, {settings.max_running:,} may run; "
         f"MTP {'on' if settings.mtp.enabled else 'off'}"
     )

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from glmdeploy.source import Source
 
 ASKED, PLANNER = "asked for", "planner"
-FRAMEWORK, GLMDEPLOY, CATALOGUE = "framework's default", "glmdeploy's default", "catalogue"
+RECIPE, FRAMEWORK = "framework's recipe", "framework's default"
+GLMDEPLOY, CATALOGUE = "glmdeploy's default", "catalogue"
 PRECEDENCE = "an option beats the profile, the profile beats the planner, and the planner beats a default"
 
 
@@ -69,6 +70,14 @@ class _Origins:
         place = self.place(at)
         return otherwise if place is None else Origin(setting, value, ASKED, place)
 
+    def recipe(self, setting: str, text: str, value: object, name: str) -> Origin | None:
+        """The origin of a value that the framework's own recipe sets; None where it sets none, or another."""
+        recipe = self.plan.settings.recipe
+        if recipe is None or getattr(recipe, name, None) != value:
+            return None
+        who = f"its {recipe.strategy} recipe for {recipe.gpus} x {recipe.gpu}, {recipe.checkpoint}"
+        return Origin(setting, text, RECIPE, who)
+
     # --- names ------------------------------------------------------------------------------------
 
     def gpus(self) -> Origin:
@@ -97,11 +106,13 @@ class _Origins:
         why = f"the best of {len(self.plan.rejected) + 1} layouts in the planner's order"
         for name in (f.name for f in fields(layout) if f.name != "nodes"):
             value = getattr(layout, name)
-            if not isinstance(value, int):
+            if not isinstance(value, int | str):
                 continue
-            default = Origin(name, str(value), PLANNER, why)
+            default = self.recipe(name, str(value), value, {"tp": "gpus"}.get(name, name)) or Origin(
+                name, str(value), PLANNER, why
+            )
             origin = self.asked(("layout", name), name, str(value), otherwise=default)
-            if origin.by == ASKED or (value != 1 and not self.plan.refusal):
+            if origin.by == ASKED or (value not in {"", 0, 1} and not self.plan.refusal):
                 found.append(origin)
         return tuple(found)
 
@@ -127,21 +138,25 @@ class _Origins:
         own = ENGINES[plan.spec.framework.id].default_fraction(plan.spec, plan.layout, plan.settings)
         value = f"{plan.settings.memory_fraction:.3g}"
         default = Origin("memory fraction", value, FRAMEWORK, "its own formula for these settings")
-        if plan.settings.memory_fraction != own:
+        if cell := self.recipe("memory fraction", value, plan.settings.memory_fraction, "memory_fraction"):
+            default = cell
+        elif plan.settings.memory_fraction != own:
             default = Origin("memory fraction", value, PLANNER, f"the least that holds the context; default {own:.3g}")
         return self.asked(("serving", "memory_fraction"), "memory fraction", value, otherwise=default)
 
     def chunk(self) -> Origin:
         value, usual = self.plan.settings.prefill_chunk, self.usual.prefill_chunk
-        return self.number(("serving", "prefill_chunk"), "prefill chunk", value, usual)
+        return self.number(("serving", "prefill_chunk"), "prefill chunk", value, usual, "prefill_chunk")
 
     def running(self) -> Origin:
         value, usual = self.plan.settings.max_running, self.usual.max_running
-        return self.number(("serving", "concurrency"), "running requests", value, usual)
+        return self.number(("serving", "concurrency"), "running requests", value, usual, "max_running")
 
-    def number(self, at: KeyPath, setting: str, value: int, usual: int) -> Origin:
+    def number(self, at: KeyPath, setting: str, value: int, usual: int, name: str) -> Origin:
         default = Origin(setting, f"{value:,}", FRAMEWORK, "for this GPU and layout")
-        if value != usual:
+        if cell := self.recipe(setting, default.value, value, name):
+            default = cell
+        elif value != usual:
             default = Origin(setting, f"{value:,}", PLANNER, f"memory is short; default {usual:,}")
         return self.asked(at, setting, f"{value:,}", otherwise=default)
 

@@ -6,8 +6,8 @@ import textwrap
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from glmdeploy.report.view import PARTS, heading, most, ranks
-from glmdeploy.units import GIB, tokens
+from glmdeploy.report.view import PARTS, heading, most, pool, ranks
+from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
     from glmdeploy.plan import Plan
@@ -155,7 +155,7 @@ def _summary(plan: Plan) -> str:
     layout = f"{plan.layout.label}: {ranks(plan)}"
     if not plan.launchable:
         return f"{layout}; context: {most(plan)}"
-    return f"{layout}; KV pool {tokens(plan.memory.kv_tokens)}, {plan.settings.kv.label}"
+    return f"{layout}; KV cache {pool(plan)}"
 
 
 def _clean(text: str) -> str:

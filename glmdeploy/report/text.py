@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from glmdeploy.report import origins
 from glmdeploy.report.arithmetic import OWN
 from glmdeploy.report.bars import cells
-from glmdeploy.report.view import PARTS, heading, most, partition, ranks
+from glmdeploy.report.view import PARTS, heading, most, partition, pool, ranks
 from glmdeploy.units import GIB, gb, gib, plural, tokens
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def render(view: View, style: Style) -> str:
         _sentence(view, style),
         [_wrapped(line, 10) for line in _head(view, plan)],
         list(_memory(view, style)),
-        [_wrapped(line, 25) for line in _not_chosen(view)],
+        list(_not_chosen(view)),
     ]
     if style.explain:
         parts += [*_sums(view), list(_origins(view))]
@@ -89,7 +89,7 @@ def _head(view: View, plan: Plan) -> Iterator[str]:
 def _running(view: View, plan: Plan) -> Iterator[str]:
     spec, settings = plan.spec, plan.settings
     yield f"context   {tokens(settings.context)}; at most {plan.memory.max_context:,} with this layout, whatever gives way"
-    yield f"KV cache  {settings.kv.label}, {tokens(plan.memory.kv_tokens)} in the pool"
+    yield f"KV cache  {pool(plan)}"
     whole = plural(view.whole_contexts, "request")
     yield f"requests  {whole} of the whole context at a time; {settings.max_running:,} may run"
     yield f"settings  memory fraction {settings.memory_fraction:.3g}, prefill chunk {settings.prefill_chunk:,}"
@@ -154,7 +154,11 @@ def _not_chosen(view: View) -> Iterator[str]:
         return
     yield "not chosen"
     for passed in view.not_chosen[:_SHOWN]:
-        yield f"  {passed.name:<14} {passed.code}  {passed.text}"
+        name = passed.name
+        if len(name) > _NAME:
+            yield f"  {name}"
+            name = ""
+        yield _wrapped(f"  {name:<{_NAME}} {passed.code}  {passed.text}", 25)
     more = sum(len(passed.layouts) for passed in view.not_chosen[_SHOWN:])
     if more:
         yield f"  and {more} more (--format json)"
@@ -204,4 +208,4 @@ def _figure(label: str, value: int, unit: str, mark: str, indent: str) -> Iterat
 def _origins(view: View) -> Iterator[str]:
     yield _wrapped(f"settings: {origins.PRECEDENCE}", 2)
     for o in view.origins:
-        yield _wrapped(f"  {o.setting:<21} {o.value:<12} {o.by}" + (f": {o.why}" if o.why else ""), 37)
+        yield _wrapped(f"  {o.setting:<21} {o.value:<15} {o.by}" + (f": {o.why}" if o.why else ""), 40)

@@ -62,11 +62,11 @@ class Stages:
 
 @dataclass(frozen=True)
 class Host:
-    """Neighbouring hosts that run the same ranks on the same GPUs."""
+    """Neighbouring hosts whose ranks are on the same GPUs."""
 
     first: int
     last: int
-    ranks: tuple[int, int]
+    ranks: str
     gpus: str
     stages: str
 
@@ -78,9 +78,7 @@ class Host:
     @property
     def text(self) -> str:
         """``ranks 0-3 on GPUs 0-7, stages 0-3``."""
-        low, high = self.ranks
-        ranks = f"rank {low}" if low == high else f"ranks {low}-{high}"
-        return f"{ranks} on GPUs {self.gpus}" + (f", {self.stages}" if self.stages else "")
+        return f"{self.ranks} on GPUs {self.gpus}" + (f", {self.stages}" if self.stages else "")
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ class View:
     plan: Plan | None
     verdict: str
     sentence: str
-    dimensions: tuple[tuple[str, int], ...] = ()
+    dimensions: tuple[tuple[str, int | str], ...] = ()
     hosts: tuple[Host, ...] = ()
     stages: tuple[Stages, ...] = ()
     whole_contexts: int = 0  # requests of the planned context that the pool holds at the same time
@@ -131,8 +129,6 @@ def look(
     """The view of what became of a profile; ``source`` tells where its settings were asked for."""
     if plan is None:
         return View(None, "refused", sentence(None, found), found=tuple(found))
-    running = plan.launchable and plan.settings.context
-    pool = plan.memory.kv_tokens // plan.settings.context if running else 0
     return View(
         plan=plan,
         verdict=plan.verdict.value,
@@ -140,7 +136,7 @@ def look(
         dimensions=dimensions(plan.layout),
         hosts=tuple(_hosts(plan)),
         stages=tuple(_stages(plan)),
-        whole_contexts=min(pool, plan.settings.max_running),
+        whole_contexts=plan.concurrent(plan.settings.context) if plan.launchable else 0,
         origins=origins(plan, source),
         not_chosen=_not_chosen(plan.rejected),
         processes=tuple(processes),
@@ -148,10 +144,10 @@ def look(
     )
 
 
-def dimensions(layout: Layout) -> tuple[tuple[str, int], ...]:
-    """Every parallel size of the layout by its name, whatever dimensions layouts have."""
+def dimensions(layout: Layout) -> tuple[tuple[str, int | str], ...]:
+    """Every size and choice of the layout by its name, whatever dimensions layouts have."""
     values = ((f.name, getattr(layout, f.name)) for f in fields(layout) if f.name != "nodes")
-    return tuple((name, value) for name, value in values if isinstance(value, int))
+    return tuple((name, value) for name, value in values if isinstance(value, int | str))
 
 
 def _stages(plan: Plan) -> Iterator[Stages]:
@@ -187,10 +183,20 @@ def _hosts(plan: Plan) -> Iterator[Host]:
         yield Host(
             first=ranks[0].host,
             last=ranks[-1].host,
-            ranks=(ranks[0].rank, ranks[-1].rank),
+            ranks=_named(plan, ranks, len(group)),
             gpus=_spans(gpus),
             stages=_stages_of(plan, ranks),
         )
+
+
+def _named(plan: Plan, ranks: Sequence[Placement], hosts: int) -> str:
+    """``ranks 0-3``, or ``replicas 0-1, 4 ranks a host``."""
+    low, high, nodes = ranks[0].rank, ranks[-1].rank, plan.layout.nodes
+    if plan.layout.replicas == 1:
+        return f"rank {low}" if low == high else f"ranks {low}-{high}"
+    first, last = low // nodes, high // nodes
+    replicas = f"replica {first}" if first == last else f"replicas {first}-{last}"
+    return f"{replicas}, {plural(len(ranks) // hosts, 'rank')} a host"
 
 
 def _stages_of(plan: Plan, ranks: Sequence[Placement]) -> str:
@@ -215,6 +221,14 @@ def _not_chosen(rejected: Iterable[Rejected]) -> tuple[NotChosen, ...]:
     return tuple(NotChosen(tuple(layouts), code, reason) for (code, reason), layouts in groups.items())
 
 
+def pool(plan: Plan) -> str:
+    """``bf16, 111,552 tokens in the pool``; of several pools, in each and in all."""
+    kv, held = plan.settings.kv.label, tokens(plan.memory.kv_tokens)
+    if plan.layout.pools == 1:
+        return f"{kv}, {held} in the pool"
+    return f"{kv}, {held} in each of {plan.layout.pools} pools, {plan.kv_tokens:,} in all"
+
+
 def partition(layers: Sequence[int]) -> str:
     """``18, 4 x 15`` for 18, 15, 15, 15, 15."""
     runs = [(size, len(list(run))) for size, run in groupby(layers)]
@@ -228,9 +242,11 @@ def heading(plan: Plan) -> str:
 
 
 def ranks(plan: Plan) -> str:
-    """``5 ranks of 2 GPUs on 2 hosts``."""
+    """``5 ranks of 2 GPUs on 2 hosts``, with the number of replicas where there are several."""
     layout = plan.layout
-    return f"{plural(layout.nodes, 'rank')} of {plural(layout.gpus_per_rank, 'GPU')} on {plural(plan.hosts, 'host')}"
+    one = f"{plural(layout.nodes, 'rank')} of {plural(layout.gpus_per_rank, 'GPU')}"
+    replicas = f"{layout.replicas} replicas of " if layout.replicas > 1 else ""
+    return f"{replicas}{one} on {plural(plan.hosts, 'host')}"
 
 
 def most(plan: Plan) -> str:

@@ -39,6 +39,10 @@ RULES: dict[str, Check] = {
     "GLM316": placement.idle_gpus,
     "GLM317": placement.wide_tensor_group,
     "GLM318": placement.unsupported_dimension,
+    "GLM332": placement.attention_groups,
+    "GLM333": placement.context_parallel,
+    "GLM334": placement.unconfirmed_shape,
+    "GLM335": placement.not_the_recipe,
     "GLM390": placement.less_preferred,
     "GLM309": framework.no_kernels,
     "GLM310": framework.checkpoint_hardware,
@@ -47,7 +51,6 @@ RULES: dict[str, Check] = {
     "GLM313": framework.mtp_refused,
     "GLM314": framework.mtp_doubtful,
     "GLM315": framework.kv_cache_dtype,
-    "GLM319": framework.strategy_not_yet,
     "GLM320": engine.nodes_divide,
     "GLM321": engine.stages_and_ranks,
     "GLM322": engine.attention_width,
@@ -83,6 +86,7 @@ RULES: dict[str, Check] = {
     "GLM507": target.key_in_process_list,
     "GLM509": target.ports_collide,
     "GLM510": target.fabric_not_exposed,
+    "GLM512": target.one_replica,
     "GLM601": policy.secret_in_profile,
 }
 

@@ -126,7 +126,7 @@ def _first(candidates: Iterable[Spec], verdicts: tuple[Verdict, ...]) -> list[st
     for candidate in candidates:
         if usable(candidate) and not verdict.below_floor(candidate):
             plan = make_plan(candidate, ENGINES[candidate.framework.id])
-            whole = plan.layout.world == candidate.cluster.gpus
+            whole = plan.layout.gpus == candidate.cluster.gpus
             if whole and plan.launchable and plan.verdict in verdicts:
                 return [f"{candidate.cluster.label} with `{candidate.checkpoint.id}` ({plan.layout.label})"]
     return []

@@ -134,22 +134,6 @@ def kv_cache_dtype(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
         yield Diagnostic("GLM315", why, at=("serving", "kv_cache_dtype"), hint="leave it at `auto`")
 
 
-def strategy_not_yet(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """The strategy chooses the same layout as low-latency for now
-
-    DP attention and replicas, which the other two strategies live on, are not planned yet. SGLang's shorter MTP draft
-    is.
-    """
-    strategy = plan.spec.request.strategy
-    if strategy != "low-latency":
-        yield Diagnostic(
-            "GLM319",
-            f"strategy `{strategy}` chooses the same layout as `low-latency` for now: no DP attention, no replicas",
-            Level.NOTE,
-            at=("serving", "strategy"),
-        )
-
-
 def one_served_name(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """The server answers to one name only
 

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 from glmdeploy.diagnostics import Diagnostic, Level
 from glmdeploy.plan import place_layout
 from glmdeploy.rules import advice
-from glmdeploy.units import plural
+from glmdeploy.units import plural, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glmdeploy.diagnostics import KeyPath
+    from glmdeploy.flags import Recipe
     from glmdeploy.plan import Plan, Process
 
 
 def _insisted(plan: Plan, code: str, at: KeyPath) -> Iterator[Diagnostic]:
     if plan.refusal and plan.refusal.code == code:
         request = plan.spec.request
-        given = [
-            f"{name} {size}" for name, size in (("tp", request.tp), ("pp", request.pp), ("ep", request.ep)) if size
-        ]
+        sizes = {name: getattr(request, name) for name in ("tp", "pp", "ep", "dp", "attn_dp", "cp", "dcp", "replicas")}
+        given = [f"{name} {size}" for name, size in sizes.items() if size]
         nearest = "" if given else advice.nearest(plan.spec)
         hint = f"leave out {', '.join(given)}: the planner chooses" if given else f"use {nearest}" if nearest else ""
         yield Diagnostic(code, plan.refusal.reason, at=at, hint=hint)
@@ -68,9 +68,10 @@ def stage_starts(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
 
 
 def expert_size(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """The expert parallel size is neither 1 nor the tensor parallel size
+    """The expert parallel size is neither 1 nor the GPUs that share the experts
 
-    SGLang wants ep x moe-dp = tp when ep is above 1; vLLM's switch spreads the experts over the whole group.
+    Those are the tensor parallel size, for vLLM times its data-parallel ranks. SGLang wants ep x moe-dp = tp when ep is
+    above 1; vLLM's switch spreads the experts over the whole group.
     """
     yield from _insisted(plan, "GLM306", ("layout", "ep"))
 
@@ -78,7 +79,8 @@ def expert_size(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
 def too_many_gpus(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """The layout asks for more GPUs than there are
 
-    Tensor parallel size times pipeline stages is the number of GPUs.
+    Tensor parallel size times pipeline stages times vLLM's data-parallel ranks are the GPUs of one replica. SGLang's
+    attention data parallel and context parallel stay inside the tensor parallel size and ask for none of their own.
     """
     yield from _insisted(plan, "GLM307", ("layout",))
 
@@ -105,14 +107,14 @@ def idle_gpus(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     No better layout uses them all: stages add latency and rule out multi-token prediction, and an odd count does not
     divide the heads. Run a second deployment on them, or give the exact number.
     """
-    idle = plan.spec.cluster.gpus - plan.layout.world
+    idle = plan.spec.cluster.gpus - plan.layout.gpus
     if plan.launchable and idle > 0:
         yield Diagnostic(
             "GLM316",
-            f"{plural(idle, 'GPU')} of {plan.spec.cluster.gpus} {'stays' if idle == 1 else 'stay'} idle: {plan.layout.label} uses {plan.layout.world}",
+            f"{plural(idle, 'GPU')} of {plan.spec.cluster.gpus} {'stays' if idle == 1 else 'stay'} idle: {plan.layout.label} uses {plan.layout.gpus}",
             Level.WARNING,
             at=("cluster", "gpus"),
-            hint=f"`--gpus {plan.layout.world}x{plan.spec.cluster.gpu.short}` gives the same plan",
+            hint=f"`--gpus {plan.layout.gpus}x{plan.spec.cluster.gpu.short}` gives the same plan",
         )
 
 
@@ -137,11 +139,72 @@ def wide_tensor_group(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic
         )
 
 
+def attention_groups(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Attention's own groups do not divide the tensor parallel size
+
+    SGLang's attention data parallel and prefill context parallel, and both engines' decode context parallel, take whole
+    parts of a tensor-parallel group. What is left of it for attention must divide the 64 heads, so that 24, 40, 48 and
+    56 are legal with `attn_dp` equal to them, and 64 % tp alone decides nothing.
+    """
+    yield from _insisted(plan, "GLM332", ("layout",))
+
+
+def context_parallel(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """This version, GPU or layout has no such context parallel
+
+    Decode context parallel needs sparse-attention kernels that return what it sums: SGLang from 0.5.22 on Blackwell,
+    vLLM from 0.25 on Blackwell and from 0.30 with an FP8 KV cache on Hopper. SGLang's prefill context parallel stays on
+    one NVIDIA machine.
+    """
+    yield from _insisted(plan, "GLM333", ("layout",))
+
+
+def unconfirmed_shape(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """No public run has this shape
+
+    The engines' checks and the arithmetic allow it, and nobody has published a run: redundant experts that make 256
+    divisible, or decode context parallel with GLM-5.2. Try it before you commit to it.
+    """
+    layout = plan.layout
+    if not plan.launchable:
+        return
+    if layout.spare:
+        message = f"{layout.label} needs {layout.spare} redundant experts, and no public run of GLM-5.2 has any"
+        yield Diagnostic("GLM334", message, Level.WARNING, at=("layout",))
+    if layout.dcp > 1:
+        message = f"no public run of GLM-5.2 has decode context parallel ({layout.dcp})"
+        yield Diagnostic("GLM334", message, Level.WARNING, at=("layout", "dcp"))
+
+
+def not_the_recipe(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The framework's own recipe for this hardware was not followed
+
+    Its memory fraction leaves too little for the context, or the profile asks for another layout or settings. The
+    settings are then those that the engine would choose itself, or what memory asks for.
+    """
+    spec, settings = plan.spec, plan.settings
+    recipe = spec.framework.recipe(spec.cluster.gpu.id, spec.checkpoint.id, spec.request.strategy)
+    if plan.launchable and recipe and settings.recipe is None and recipe.gpus == spec.cluster.gpus:
+        status = "verified" if recipe.verified else "unverified"
+        message = (
+            f"the cookbook's {status} cell for this hardware is not what this plan does: {_difference(plan, recipe)}"
+        )
+        yield Diagnostic("GLM335", message, Level.NOTE, at=("serving", "strategy"))
+
+
+def _difference(plan: Plan, recipe: Recipe) -> str:
+    layout = plan.layout
+    if (layout.tp, layout.pp, layout.attn_dp, layout.cp, layout.dcp) != (recipe.gpus, 1, recipe.attn_dp, 1, 1):
+        wide = f" with attention-DP {recipe.attn_dp}" if recipe.attn_dp > 1 else ""
+        return f"it runs TP{recipe.gpus}{wide}"
+    return f"its memory fraction {recipe.memory_fraction:g} does not hold {tokens(plan.settings.context)}"
+
+
 def less_preferred(_: Plan, __: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """A layout that would work, and another was preferred
 
     Stands only in `rejected` of a plan. The order of preference: holds the context; multi-token prediction where
-    insisted on; tensor groups span few hosts; fewer pipeline stages; fits before tight; fewer idle GPUs; the
-    recipes' expert parallel size; more headroom.
+    insisted on; tensor groups span few hosts; fewer pipeline stages; the shape of the strategy's recipes; fits before
+    tight; fewer idle GPUs; more headroom.
     """
     yield from ()

@@ -171,3 +171,21 @@ def fabric_not_exposed(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnosti
         at=("cluster", "fabric"),
         hint="add your cluster's devices to the rendered files, or set `fabric: tcp` to plan without them",
     )
+
+
+def one_replica(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The files of a target describe one of several replicas
+
+    Replicas are the same deployment on other GPUs. Kubernetes makes them all; a script or a Compose project is started
+    once a replica, on its own hosts or with its own `GLM_GPUS` and `GLM_PORT`.
+    """
+    targets = [t for t in plan.spec.targets if t != "kubernetes"]
+    if plan.launchable and plan.layout.replicas > 1 and targets:
+        message = f"{' and '.join(targets)} describe one of {plan.layout.replicas} replicas"
+        yield Diagnostic(
+            "GLM512",
+            message,
+            Level.WARNING,
+            at=("layout", "replicas"),
+            hint="start them once a replica, with its own hosts or GLM_GPUS and GLM_PORT",
+        )

@@ -72,7 +72,7 @@ command=(
   --node-rank "${rank}"
   --dist-init-addr "${leader}":20000
   --context-length 131072
-  --mem-fraction-static 0.885
+  --mem-fraction-static 0.85
   --chunked-prefill-size 8192
   --kv-cache-dtype bfloat16
   --speculative-algorithm EAGLE

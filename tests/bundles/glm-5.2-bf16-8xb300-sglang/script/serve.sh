@@ -60,7 +60,7 @@ command=(
   --model-path zai-org/GLM-5.2
   --tp-size 8
   --context-length 131072
-  --mem-fraction-static 0.899
+  --mem-fraction-static 0.9
   --chunked-prefill-size 16384
   --kv-cache-dtype fp8_e4m3
   --speculative-algorithm EAGLE

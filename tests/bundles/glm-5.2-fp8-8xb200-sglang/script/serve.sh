@@ -60,7 +60,7 @@ command=(
   --model-path zai-org/GLM-5.2-FP8
   --tp-size 8
   --context-length 1048576
-  --mem-fraction-static 0.849
+  --mem-fraction-static 0.8
   --chunked-prefill-size 16384
   --kv-cache-dtype fp8_e4m3
   --speculative-algorithm EAGLE

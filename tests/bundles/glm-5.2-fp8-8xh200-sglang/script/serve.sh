@@ -60,7 +60,7 @@ command=(
   --model-path /models/GLM-5.2-FP8
   --tp-size 8
   --context-length 131072
-  --mem-fraction-static 0.892
+  --mem-fraction-static 0.8
   --chunked-prefill-size 8192
   --kv-cache-dtype bfloat16
   --speculative-algorithm EAGLE
