@@ -503,7 +503,7 @@ def assert_no_more_is_taken_than_needed(plan: Plan, case: Case) -> None:
     """A fraction that the planner raised for the whole context is the least one, in thousandths."""
     settings, engine = plan.settings, ENGINES[case.framework]
     raised = settings.memory_fraction > engine.default_fraction(plan.spec, plan.layout, settings)
-    if raised and settings.context == case.target and case.fraction is None:
+    if raised and settings.recipe is None and settings.context == case.target and case.fraction is None:
         lower = replace(settings, memory_fraction=round(settings.memory_fraction - 0.001, 3))
         assert not room_of(plan.spec, plan.layout, lower).holds(settings.context, TIGHT)
 

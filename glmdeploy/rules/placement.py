@@ -200,6 +200,19 @@ def _difference(plan: Plan, recipe: Recipe) -> str:
     return f"its memory fraction {recipe.memory_fraction:g} does not hold {tokens(plan.settings.context)}"
 
 
+def rack_domain(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The ranks span trays of an NVLink rack
+
+    Between the trays of a GB200 or GB300 rack NVLink needs IMEX: on Kubernetes a ComputeDomain of NVIDIA's DRA driver
+    gives it to the pods, elsewhere the IMEX daemon runs on every tray. Without it the traffic takes the network.
+    """
+    gpu, hosts = plan.spec.cluster.gpu, len({p.host for p in plan.ranks})
+    if plan.launchable and gpu.rack_scale and hosts > 1:
+        message = f"{plan.layout.label} spans {hosts} trays of {gpu.name}: NVLink between them needs one IMEX domain"
+        hint = "on Kubernetes, a ComputeDomain of NVIDIA's DRA driver; elsewhere the IMEX daemon on every tray"
+        yield Diagnostic("GLM336", message, Level.NOTE, at=("cluster", "gpu"), hint=hint)
+
+
 def less_preferred(_: Plan, __: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """A layout that would work, and another was preferred
 
