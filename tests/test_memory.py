@@ -179,7 +179,9 @@ def test_vllm_budget_is_its_utilisation_of_the_whole_gpu() -> None:
 
 def test_sglang_default_fraction_is_the_engines_heuristic() -> None:
     """(143771 - (512 + 1.5 x 8192 + 1024 + 2 x 48 + 1536)) / 143771, memory_hook.py."""
-    assert plan_for("sglang", "8xh200").settings.memory_fraction == 0.892
+    plan, engine = plan_for("sglang", "8xh200"), ENGINES["sglang"]
+    own = next(s for s in engine.ladder(plan.spec, plan.layout) if s.recipe is None)
+    assert engine.default_fraction(plan.spec, plan.layout, own) == own.memory_fraction == 0.892
 
 
 def test_indexer_rows_of_a_stage_follow_its_full_layers() -> None:
