@@ -121,9 +121,9 @@ def threads(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
 
 
 def method(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """This CPU, or this checkpoint, does not go with the method of `extra_args`
+    """This CPU or checkpoint does not go with that `--kt-method`
 
-    `--kt-method` names the format in which the CPU reads experts. FP8 and BF16 read the checkpoint itself; the others
+    In `extra_args`, it names the format in which the CPU reads experts. FP8 and BF16 read the checkpoint itself; the others
     read weights converted or downloaded for them (`--kt-weight-path`). AMXINT4 and AMXINT8 want AMX. The catalogue's
     table is from kt-kernel's README and from what the wheel's builds for AVX2, AVX-512 and AMX hold.
     """
@@ -161,7 +161,7 @@ def _option(words: tuple[str, ...], name: str) -> str | None:
 
 
 def slow_kernels(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """The CPU runs stand-ins for the kernels that are documented for this checkpoint
+    """The CPU has only stand-ins for the documented kernels
 
     kt-kernel's README asks for AVX-512 with BF16 (and VBMI for FP8). Its AVX2 build has kernels for both formats all the
     same (AVX2-Tutorial.md), and no figure for GLM-5.2 is published for them.
