@@ -101,6 +101,7 @@ class Weigher:
     def __init__(self, model: Model, checkpoint: Checkpoint, shards: Shards) -> None:
         self.model = model
         self.checkpoint = checkpoint
+        self.shards = shards
         self.embedding = model.embedding_bytes(shards.embedding)
         self.head = model.embedding_bytes(shards.head)
         self.mtp = model.mtp_bytes(checkpoint, shards)
@@ -122,6 +123,21 @@ class Weigher:
             if mtp:
                 size += self.mtp + (0 if shared_embedding else self.embedding)
         return size
+
+    def parts(self, first: int, end: int, *, mtp: bool, shared_embedding: bool) -> dict[str, int]:
+        """``stage`` by part, in the order of the model; parts of zero bytes are left out."""
+        last = end == self.model.layers
+        parts = {"token embedding": self.embedding if first == 0 else 0}
+        for layer in range(first, end):
+            for part, size in self.model.layer_parts(self.checkpoint, layer, self.shards).items():
+                parts[part] = parts.get(part, 0) + size
+        parts["scales"] = parts.pop("scales", 0)  # a sum over the layers: after all of their parts
+        if last:
+            parts["output head and last norm"] = self.head + self.model.norm_bytes()
+        if last and mtp:
+            parts["MTP layer, its scales included"] = self.mtp
+            parts["embedding of the MTP layer"] = 0 if shared_embedding else self.embedding
+        return {part: size for part, size in parts.items() if size}
 
 
 @cache

@@ -50,13 +50,27 @@ def _int4_group(out: int, inner: int) -> int:
     return out * inner // 2 + out * inner // 128 * BF16
 
 
+def _fp8(out: int, inner: int) -> int:
+    """The values of an 8-bit format, without scales."""
+    return out * inner
+
+
+def _four_bit(out: int, inner: int) -> int:
+    """The values of a 4-bit format, without scales."""
+    return out * inner // 2
+
+
 FORMATS: Mapping[str, Callable[[int, int], int]] = {
     "bf16": _bf16,
+    "fp8": _fp8,
+    "four_bit": _four_bit,
     "fp8_block": _fp8_block,
     "nvfp4": _nvfp4,
     "mxfp4": _mxfp4,
     "int4_group": _int4_group,
 }
+# format -> the same without its scales
+VALUES = {"fp8_block": "fp8", "nvfp4": "four_bit", "mxfp4": "four_bit", "int4_group": "four_bit"}
 
 
 @dataclass(frozen=True, eq=False)  # one object an entry: identity is equality
@@ -146,6 +160,26 @@ class Model:
         else:
             size += self._moe(checkpoint.linear, checkpoint.experts, shards)
         return size + (self._indexer(checkpoint.linear) if layer in self.full_indexer_layers else 0)
+
+    def layer_parts(self, checkpoint: Checkpoint, layer: int, shards: Shards) -> dict[str, int]:
+        """``layer_bytes`` by part; the scales of all parts are one part."""
+        linear, experts = checkpoint.linear, checkpoint.experts
+        values = self._layer_parts(VALUES.get(linear, linear), VALUES.get(experts, experts), layer, shards)
+        scaled = self._layer_parts(linear, experts, layer, shards)
+        return {**values, "scales": sum(scaled.values()) - sum(values.values())}
+
+    def _layer_parts(self, linear: str, experts: str, layer: int, shards: Shards) -> dict[str, int]:
+        moe = layer >= self.dense_layers
+        routed = self.held_experts(shards) * self.expert_bytes(experts, shards.experts)
+        shared = self.shared_experts * self._mlp(linear, self.expert_intermediate // shards.shared)
+        return {
+            "attention and norms": self._attention(linear, shards.attention),
+            "indexer": self._indexer(linear) if layer in self.full_indexer_layers else 0,
+            "dense MLP": 0 if moe else self._dense(linear, shards.dense),
+            "routed experts": routed if moe else 0,
+            "shared expert": shared if moe else 0,
+            "router": self._moe(linear, experts, shards) - shared - routed if moe else 0,
+        }
 
     def mtp_bytes(self, checkpoint: Checkpoint, shards: Shards) -> int:
         """Parameter bytes of the MTP layer on one GPU, without embedding and head."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from glmdeploy.flags import Recipe
-    from glmdeploy.layout import Placement
+    from glmdeploy.layout import Placement, Shards
     from glmdeploy.spec import Spec
 
 
@@ -340,6 +340,10 @@ class Engine(Protocol):
 
     def shapes(self, spec: Spec, tp: int, pp: int) -> Sequence[Layout]:
         """Layouts with these sizes that differ in the other dimensions, the strategy's preferred one first."""
+        ...
+
+    def shards(self, layout: Layout) -> Shards:
+        """Over how many GPUs each group of tensors is split."""
         ...
 
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:

@@ -74,8 +74,10 @@ class _Planner:
 
     @property
     def target(self) -> int:
-        """Tokens that the context must hold: what was asked, or the framework's default."""
-        return self.spec.request.context or self.engine.default_context
+        """Tokens that the context must hold: what was asked, or the framework's default, or the answer and a prompt."""
+        request = self.spec.request
+        room = request.output_tokens + verdict.MIN_CONTEXT if request.output_tokens else 0
+        return request.context or min(max(self.engine.default_context, room), self.spec.model.max_context)
 
     def candidates(self) -> Iterator[Candidate]:
         for order, shape in self.shapes():

@@ -223,6 +223,9 @@ class ServingSection(_Strict):
         AUTO,
         description="Prompt plus output of one request, tokens. auto: 131,072, or less where memory asks for it.",
     )
+    output_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+        None, description="Longest answer that must fit beside the prompt, thinking included, tokens."
+    )
     strategy: Literal["low-latency", "balanced", "high-throughput"] = Field(
         "low-latency", description="What to optimise for."
     )

@@ -60,6 +60,7 @@ class Request:
     dcp: int | None = None
     replicas: int | None = None
     gpu_experts: int | None = None
+    output_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -299,6 +300,7 @@ class _Resolver:
                 ("serving", "context"),
                 "write `1M` for the whole context",
             )
+        self.output(None if serving.context == AUTO else serving.context, serving.output_tokens or 0)
         return Request(
             context=None if serving.context == AUTO else serving.context,
             tp=layout.tp,
@@ -316,7 +318,17 @@ class _Resolver:
             dcp=layout.dcp,
             replicas=layout.replicas,
             gpu_experts=layout.gpu_experts,
+            output_tokens=serving.output_tokens,
         )
+
+    def output(self, context: int | None, output: int) -> None:
+        """Whether an answer of ``output`` tokens is possible, and leaves room for a prompt."""
+        at, most = ("serving", "output_tokens"), self.catalog.model.max_output
+        if output > most:
+            self.say("GLM113", f"an answer of {tokens(output)} is above the model's {tokens(most)}", at)
+        elif context and output >= context:
+            message = f"an answer of {tokens(output)} leaves no room for a prompt in a context of {tokens(context)}"
+            self.say("GLM113", message, at, "prompt and answer share the context: raise `serving.context`")
 
 
 def _near(name: str, known: list[str]) -> str:

@@ -44,8 +44,8 @@ def test_plan_json_of_the_main_job(run: Run) -> None:
     assert result.code == 0
     assert plan["verdict"] == "tight"
     assert plan["layout"] == {
-        "nodes": 5, "gpus_per_node": 2, "hosts": 2, "tp": 2, "pp": 5, "dp": 1, "ep": 1, "dp_attention": 1, "cp": 1, "dcp": 1,
-        "replicas": 1, "pp_partition": [18, 15, 15, 15, 15],
+        "nodes": 5, "gpus_per_node": 2, "hosts": 2, "tp": 2, "pp": 5, "dp": 1, "ep": 1, "attn_dp": 1, "cp": 1, "dcp": 1,
+        "replicas": 1, "a2a": "", "spare": 0, "dense_tp": 0, "pp_partition": [18, 15, 15, 15, 15],
     }  # fmt: skip
     assert plan["mtp"]["enabled"] is False
     assert "pipeline stages" in plan["mtp"]["reason"]

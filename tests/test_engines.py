@@ -282,6 +282,11 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"serving": {"strategy": "high-throughput", "prefill_chunk": 2048, "thinking": "high"}},
     {"serving": {"context": 98304, "served_names": ["org/glm-5.2"]}, "cluster": {"fabric": "tcp"}},
     {"layout": {"pp": 2}, "serving": {"concurrency": 12}},
+    {"layout": {"attn_dp": 2}},
+    {"layout": {"attn_dp": 8}, "serving": {"context": 40960}},
+    {"layout": {"dp": 2}},
+    {"layout": {"cp": 4}, "serving": {"context": 65536}},
+    {"layout": {"dcp": 4}, "serving": {"context": 65536}},
 )
 
 

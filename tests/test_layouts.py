@@ -130,6 +130,47 @@ def test_our_options_equal_the_published_cells() -> None:
         assert {k: env.get(k) for k in cell["env"]} == cell["env"]
 
 
+# Cells of the vLLM recipe by strategy: whole experts, and MTP.
+_VLLM_STRATEGY = {
+    ("single_node_tp", True): {"strategy": "low-latency"},
+    ("single_node_tp", False): {"strategy": "low-latency", "mtp": False},
+    ("single_node_tep", True): {"strategy": "balanced"},
+    ("single_node_tep", False): {"strategy": "high-throughput"},
+}
+_VLLM_OURS = {"--host", "--port", "--served-model-name", "--max-model-len", "--gpu-memory-utilization"} | {
+    "--max-num-batched-tokens",
+    "--max-num-seqs",
+}
+
+
+def _vllm_meaning(words: list[str]) -> dict[str, tuple[str, ...]]:
+    line = arguments.parse(catalog.load().frameworks["vllm"], Version("0.33.0"), words[words.index("serve") + 1 :])
+    return {g.option.name: g.values for g in line.given if g.option.name not in _VLLM_OURS}
+
+
+@pytest.mark.skipif(not FACTS.is_dir(), reason="SKIPPED: the published cells are not beside this checkout")
+def test_our_options_equal_the_published_vllm_cells() -> None:
+    """All 60 that the recipe's site synthesizes; its ten guide commands differ for the catalogue's reasons."""
+    cells = [c for c in json.loads((FACTS / "vllm_cells.json").read_text()) if c["kind"] == "synthesized"]
+    assert len(cells) == 60
+    for cell in cells:
+        mtp = any("speculative" in word for word in cell["argv"])
+        checkpoint = "fp8" if cell["variant"] == "default" else cell["variant"]
+        plan = plan_for(
+            "vllm",
+            f"{cell['gpus']}x{cell['hardware']}",
+            framework={"version": "0.33.0"},
+            model={"checkpoint": checkpoint},
+            serving=_VLLM_STRATEGY[cell["strategy"], mtp],
+        )
+        process = LAUNCH["vllm"](plan)[0]
+        theirs, ours = _vllm_meaning(cell["argv"]), _vllm_meaning(process.words(leader="l"))
+        if (checkpoint, cell["strategy"]) == ("nvfp4", "single_node_tp"):
+            theirs["--enable-expert-parallel"] = ()  # the catalogue says why
+        assert ours == theirs, (cell["hardware"], checkpoint, cell["strategy"])
+        assert {k: dict(process.env).get(k) for k in cell["env"]} == cell["env"]
+
+
 @pytest.mark.parametrize(
     ("gpus", "sections", "expected"),
     [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from glmdeploy.layout import Shards
 from glmdeploy.memory import Weigher
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ ROWS = _rows()
 
 def _weigh(catalog: Catalog, row: Row) -> int:
     checkpoint = next(c for c in catalog.model.checkpoints if c.id == row.checkpoint)
-    return Weigher(catalog.model, checkpoint, row.tp).stage(
+    return Weigher(catalog.model, checkpoint, Shards.tensor(row.tp)).stage(
         row.first, row.end, mtp=row.mtp, shared_embedding=row.pp == 1
     )
 
@@ -103,7 +104,7 @@ def test_parameters_add_up_to_753_billion(catalog: Catalog) -> None:
     """BF16 bytes are two a parameter, but for FP32 key norms; router biases are not counted as parameters."""
     model = catalog.model
     bf16 = next(c for c in model.checkpoints if c.id == "bf16")
-    whole = Weigher(model, bf16, 1).stage(0, 78, mtp=True, shared_embedding=True)
+    whole = Weigher(model, bf16, Shards.tensor(1)).stage(0, 78, mtp=True, shared_embedding=True)
     wider = 2 * 22 * 256 + 4 * 76 * 256
     assert (whole - wider) // 2 == model.parameters == 753_329_921_024
 
@@ -111,7 +112,7 @@ def test_parameters_add_up_to_753_billion(catalog: Catalog) -> None:
 @pytest.mark.parametrize("checkpoint", ["fp8", "bf16", "nvfp4", "mxfp4", "w4afp8"])
 def test_checkpoint_bytes_are_the_tensors_bytes(catalog: Catalog, checkpoint: str) -> None:
     found = next(c for c in catalog.model.checkpoints if c.id == checkpoint)
-    whole = Weigher(catalog.model, found, 1).stage(0, 78, mtp=True, shared_embedding=True)
+    whole = Weigher(catalog.model, found, Shards.tensor(1)).stage(0, 78, mtp=True, shared_embedding=True)
     assert abs(whole - found.total_bytes) / found.total_bytes < 0.0001
 
 

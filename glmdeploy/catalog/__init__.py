@@ -209,6 +209,7 @@ class _Framework(_Entry):
     successor_values: dict[str, dict[str, str]] = {}
     merged: dict[str, tuple[str, str]] = {}
     note: str = ""
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Row = dict[str, str]
+
+_COLUMNS = 80
 
 
 def _gpus() -> list[Row]:
@@ -70,6 +73,29 @@ def _frameworks() -> list[Row]:
     ]
 
 
+def _recipes() -> list[Row]:
+    """The frameworks' own recipes that the strategies follow."""
+    return [
+        {
+            "framework": f.id,
+            "gpus": f"{r.gpus}x{catalog.load().gpus[r.gpu].short}",
+            "checkpoint": r.checkpoint,
+            "strategy": r.strategy,
+            "attn-dp": str(r.attn_dp),
+            "mtp": str(r.mtp_steps),
+            "fraction": f"{r.memory_fraction:g}",
+            "verified": "yes" if r.verified else "no",
+        }
+        for f in catalog.load().frameworks.values()
+        for r in f.recipes
+    ]
+
+
+def _differences() -> list[Row]:
+    """Where a plan does not do what a framework's recipe says."""
+    return [{"framework": f.id, "why": why} for f in catalog.load().frameworks.values() for why in f.differs]
+
+
 def _profiles() -> list[Row]:
     rows = []
     for name, path in resources.shipped_profiles().items():
@@ -87,13 +113,15 @@ LISTS: dict[str, Callable[[], list[Row]]] = {
     "models": _models,
     "checkpoints": _checkpoints,
     "frameworks": _frameworks,
+    "recipes": _recipes,
+    "differences": _differences,
     "profiles": _profiles,
     "rules": _rules,
 }
 
 
 @click.command(name="list")
-@click.argument("what", type=click.Choice(list(LISTS)))
+@click.argument("what", type=click.Choice(list(LISTS)), metavar="WHAT")
 @click.option(
     "--format",
     "form",
@@ -105,6 +133,9 @@ LISTS: dict[str, Callable[[], list[Row]]] = {
 def command(what: str, form: str) -> None:
     """List what the catalogue and this installation hold.
 
+    WHAT is gpus, models, checkpoints, frameworks, recipes, differences,
+    profiles or rules.
+
     \b
     Examples:
       glmdeploy list gpus
@@ -115,8 +146,13 @@ def command(what: str, form: str) -> None:
 
 
 def _table(rows: list[Row]) -> str:
+    """Rows in columns; the last one is broken where a line would be longer than 80 columns."""
     columns = [c for c in rows[0] if any(r[c] for r in rows)]
     widths = {c: max(len(c), *(len(r[c]) for r in rows)) for c in columns}
-    lines = ["  ".join(f"{c:<{widths[c]}}" for c in columns)]
-    lines += ["  ".join(f"{r[c]:<{widths[c]}}" for c in columns) for r in rows]
+    first = sum(widths[c] + 2 for c in columns[:-1])
+    lines = []
+    for row in ({c: c for c in columns}, *rows):
+        head = "".join(f"{row[c]:<{widths[c] + 2}}" for c in columns[:-1])
+        parts = textwrap.wrap(row[columns[-1]], max(20, _COLUMNS - first), break_on_hyphens=False) or [""]
+        lines += [head + parts[0], *(" " * first + part for part in parts[1:])]
     return "\n".join(line.rstrip() for line in lines) + "\n"

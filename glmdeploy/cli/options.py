@@ -45,6 +45,11 @@ _PLAIN: dict[str, tuple[KeyPath, str, str]] = {
         "TOKENS",
         "Prompt plus output: 131072, 128K, 1M, or auto (default).",
     ),
+    "--output-tokens": (
+        ("serving", "output_tokens"),
+        "TOKENS",
+        "Longest answer that must fit beside the prompt.",
+    ),
     "--concurrency": (("serving", "concurrency"), "N", "Most requests that run at a time, or auto."),
     "--strategy": (("serving", "strategy"), "NAME", "low-latency (default), balanced or high-throughput."),
     "--kv-cache-dtype": (("serving", "kv_cache_dtype"), "TYPE", "auto (default), bf16, fp8 or nvfp4."),

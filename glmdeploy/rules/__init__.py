@@ -45,6 +45,7 @@ RULES: dict[str, Check] = {
     "GLM333": placement.context_parallel,
     "GLM334": placement.unconfirmed_shape,
     "GLM335": placement.not_the_recipe,
+    "GLM336": placement.rack_domain,
     "GLM390": placement.less_preferred,
     "GLM309": framework.no_kernels,
     "GLM310": framework.checkpoint_hardware,

@@ -46,6 +46,20 @@ def comfortable(spec: Spec) -> str:
 
 
 @lru_cache(maxsize=64)
+def fewer_stages(spec: Spec, stages: int) -> str:
+    """What an FP8 KV cache would do for the number of pipeline stages; empty when it does nothing."""
+    if spec.request.kv_cache_dtype not in {"auto", "bf16"}:
+        return ""
+    fp8 = replace(spec, request=replace(spec.request, kv_cache_dtype="fp8"))
+    plan = make_plan(fp8, ENGINES[spec.framework.id])
+    return (
+        f"`--kv-cache-dtype fp8` holds it with {plan.layout.label}"
+        if plan.launchable and plan.layout.pp < stages
+        else ""
+    )
+
+
+@lru_cache(maxsize=64)
 def same_hardware(spec: Spec) -> str:
     """A layout or checkpoint that holds the asked context on these very GPUs."""
     free = _relaxed(spec)
@@ -60,7 +74,11 @@ def same_hardware(spec: Spec) -> str:
 
 def _relaxed(spec: Spec) -> Spec:
     """The same without sizes that the user fixed: advice may change the layout."""
-    return replace(spec, request=replace(spec.request, tp=None, pp=None, ep=None), accept_floor_only=False)
+    return replace(
+        spec,
+        request=replace(spec.request, tp=None, pp=None, ep=None, dp=None, attn_dp=None, cp=None, dcp=None),
+        accept_floor_only=False,
+    )
 
 
 def _with(spec: Spec, gpus: int, gpu: GPU | None = None, checkpoint: Checkpoint | None = None) -> Spec:

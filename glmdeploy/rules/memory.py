@@ -176,6 +176,7 @@ def price_of_context(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]
             f"the context costs latency: {plan.layout.pp} pipeline stages{mtp}; {best.layout} {best.reason.partition(', and')[0]} only",
             Level.NOTE,
             at=("serving", "context"),
+            hint=advice.fewer_stages(plan.spec, plan.layout.pp),
         )
 
 

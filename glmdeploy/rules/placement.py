@@ -68,7 +68,7 @@ def stage_starts(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
 
 
 def expert_size(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """The expert parallel size is neither 1 nor the GPUs that share the experts
+    """The expert parallel size is neither 1 nor that of the whole group
 
     Those are the tensor parallel size, for vLLM times its data-parallel ranks. SGLang wants ep x moe-dp = tp when ep is
     above 1; vLLM's switch spreads the experts over the whole group.
@@ -198,6 +198,19 @@ def _difference(plan: Plan, recipe: Recipe) -> str:
         wide = f" with attention-DP {recipe.attn_dp}" if recipe.attn_dp > 1 else ""
         return f"it runs TP{recipe.gpus}{wide}"
     return f"its memory fraction {recipe.memory_fraction:g} does not hold {tokens(plan.settings.context)}"
+
+
+def rack_domain(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The ranks span trays of an NVLink rack
+
+    Between the trays of a GB200 or GB300 rack NVLink needs IMEX: on Kubernetes a ComputeDomain of NVIDIA's DRA driver
+    gives it to the pods, elsewhere the IMEX daemon runs on every tray. Without it the traffic takes the network.
+    """
+    gpu, hosts = plan.spec.cluster.gpu, len({p.host for p in plan.ranks})
+    if plan.launchable and gpu.rack_scale and hosts > 1:
+        message = f"{plan.layout.label} spans {hosts} trays of {gpu.name}: NVLink between them needs one IMEX domain"
+        hint = "on Kubernetes, a ComputeDomain of NVIDIA's DRA driver; elsewhere the IMEX daemon on every tray"
+        yield Diagnostic("GLM336", message, Level.NOTE, at=("cluster", "gpu"), hint=hint)
 
 
 def less_preferred(_: Plan, __: tuple[Process, ...]) -> Iterator[Diagnostic]:

@@ -87,6 +87,10 @@ It is rendered with what the newest known version takes. Options may have been r
     "GLM112": """The context is above the model's
 
 GLM-5.2 takes 1,048,576 tokens, prompt and output together. `1M` means that; `1m` means 1,000,000.""",
+    "GLM113": """The answer does not fit beside the prompt
+
+GLM-5.2 answers with 131,072 tokens at most, thinking included, and prompt and answer share the context. With
+`context: auto` the planner makes room for the answer and a prompt of 32,768 tokens.""",
     "GLM420": """A word is known only when the command runs
 
 `$EXTRA_ARGS` or `$(hostname)` can be anything, so nothing is said about it; where a variable could be any number of
