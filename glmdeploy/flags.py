@@ -77,6 +77,7 @@ class Framework:
     ``kernels`` says per GPU generation: yes, unconfirmed, or no with the reason; ``weights_in`` whether the
     GPUs or the host's RAM hold the checkpoint. ``successors`` name what replaces a removed option,
     ``successor_values`` its values' new names, ``merged`` a switch, its partner, and the option that says both.
+    ``cpu_methods`` says per method of running experts on the CPU and instruction set what ``kernels`` says per GPU.
     """
 
     id: str
@@ -101,6 +102,7 @@ class Framework:
     facts: Mapping[str, Fact]
     note: str
     recipes: tuple[Recipe, ...] = ()
+    cpu_methods: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     differs: tuple[str, ...] = ()  # where a plan does not do what the framework's own recipe says, and why
 
     def recipe(self, gpu: str, checkpoint: str, strategy: str) -> Recipe | None:

@@ -56,7 +56,10 @@ class GPU:
 
 @dataclass(frozen=True)
 class Cluster:
-    """``gpus`` of one kind on hosts of ``gpus_per_node``; ``host_memory`` in bytes a host, 0 when unknown."""
+    """``gpus`` of one kind on hosts of ``gpus_per_node``; what is known of one host: 0 and empty mean unknown.
+
+    ``host_memory`` is in bytes, ``memory_bandwidth`` in bytes a second.
+    """
 
     gpu: GPU
     gpus: int
@@ -65,6 +68,8 @@ class Cluster:
     cpu_cores: int = 0
     numa_nodes: int = 0
     fabric: str = "infiniband"
+    cpu_isa: str = ""
+    memory_bandwidth: int = 0
 
     @property
     def hosts(self) -> tuple[int, ...]:

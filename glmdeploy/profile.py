@@ -169,6 +169,14 @@ class ClusterSection(_Strict):
     host_memory: Size | None = Field(None, description="RAM of one host. KTransformers needs it.")
     cpu_cores: Annotated[int, Field(ge=1, le=4096)] | None = Field(None, description="Physical cores of one host.")
     numa_nodes: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="NUMA nodes of one host.")
+    cpu_isa: Literal["amx", "avx512", "avx2"] | None = Field(
+        None,
+        description="KTransformers: the CPU's widest instructions. avx512 means with BF16 and VBMI (Zen 4, Sapphire "
+        "Rapids); older AVX-512 is avx2. Default: avx512, with a warning.",
+    )
+    memory_bandwidth: Bandwidth | None = Field(
+        None, description="KTransformers: RAM bandwidth of one host, such as `400 GB/s`. It bounds the decode speed."
+    )
     fabric: Literal["infiniband", "roce", "tcp"] = Field(
         "infiniband", description="Network between hosts. On tcp, tensor-parallel groups stay inside a host."
     )
@@ -203,6 +211,9 @@ class LayoutSection(_Strict):
         None, description="Decode context parallel: GPUs of a tensor-parallel group that share one request's KV cache."
     )
     replicas: Count | None = Field(None, description="Whole deployments beside each other. Default 1.")
+    gpu_experts: Annotated[int, Field(ge=0, le=256)] | None = Field(
+        None, description="KTransformers: routed experts of each layer on the GPUs. Default: as many as fit."
+    )
 
 
 class ServingSection(_Strict):
@@ -400,4 +411,6 @@ def _unitised(data: dict[str, Any]) -> dict[str, Any]:
         data["model"]["storage_bandwidth"] = f"{exact_size(bandwidth)}/s"
     if memory := data.get("cluster", {}).get("host_memory"):
         data["cluster"]["host_memory"] = exact_size(memory)
+    if bandwidth := data.get("cluster", {}).get("memory_bandwidth"):
+        data["cluster"]["memory_bandwidth"] = f"{exact_size(bandwidth)}/s"
     return {k: list(v) if isinstance(v, tuple) else v for k, v in data.items()}

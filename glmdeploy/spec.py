@@ -59,6 +59,7 @@ class Request:
     cp: int | None = None
     dcp: int | None = None
     replicas: int | None = None
+    gpu_experts: int | None = None
     output_tokens: int | None = None
 
 
@@ -177,6 +178,8 @@ class _Resolver:
             cpu_cores=section.cpu_cores or 0,
             numa_nodes=section.numa_nodes or 0,
             fabric=section.fabric,
+            cpu_isa=section.cpu_isa or "",
+            memory_bandwidth=section.memory_bandwidth or 0,
         )
 
     def framework(self) -> Framework | None:
@@ -314,6 +317,7 @@ class _Resolver:
             cp=layout.cp,
             dcp=layout.dcp,
             replicas=layout.replicas,
+            gpu_experts=layout.gpu_experts,
             output_tokens=serving.output_tokens,
         )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from glmdeploy import hostram
 from glmdeploy.plan import Verdict
 from glmdeploy.units import GIB, gb, gib
 
@@ -62,6 +63,8 @@ def below_floor(spec: Spec) -> str:
 def floor_notes(spec: Spec) -> tuple[str, ...]:
     """The driver's figure and the checkpoint's real bytes, to print beside the floor."""
     cluster, checkpoint = spec.cluster, spec.checkpoint
+    if spec.framework.weights_in == "host":
+        return hostram.notes(spec) if cluster.gpu.memory_gb >= KTRANSFORMERS_GPU_GB else ()
     total = cluster.gpus * cluster.gpu.memory_bytes
     driver = (
         f"the driver reports {cluster.gpus} x {gib(cluster.gpu.memory_bytes)} = {gib(total)}; "
@@ -74,8 +77,8 @@ def _below_host_floor(spec: Spec) -> str:
     cluster, checkpoint = spec.cluster, spec.checkpoint
     if cluster.gpu.memory_gb < KTRANSFORMERS_GPU_GB:
         return f"{cluster.gpu.name} has {cluster.gpu.memory_gb} GB, and KTransformers asks for {KTRANSFORMERS_GPU_GB} GB a GPU"
-    if cluster.host_memory and cluster.host_memory < checkpoint.total_bytes:
-        return f"the host has {gib(cluster.host_memory)} of RAM, and KTransformers keeps the whole checkpoint there: {gib(checkpoint.total_bytes)}"
+    if cluster.host_memory and cluster.host_memory < hostram.floor(spec):
+        return f"the host has {gib(cluster.host_memory)} of RAM, and KTransformers needs {gib(hostram.floor(spec))} for `{checkpoint.id}`"
     return ""
 
 

@@ -202,6 +202,7 @@ class _Framework(_Entry):
     weights_in: Literal["gpu", "host"] = "gpu"
     images: tuple[_Image, ...]
     kernels: dict[str, str]
+    cpu_methods: dict[str, dict[str, str]] = {}
     facts: dict[str, _Fact]
     flags: dict[str, str | _Option]
     successors: dict[str, str] = {}

@@ -5,9 +5,10 @@ The server is sglang-kt, a fork of SGLang; one process on one host.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from glmdeploy import hostram, verdict
 from glmdeploy.frameworks.common import (
     API_KEY,
     BF16_ROW,
@@ -32,6 +33,7 @@ from glmdeploy.memory import (
     rope_cache,
     weigher,
 )
+from glmdeploy.models import BF16
 from glmdeploy.plan import Health, KVFormat, Process, Refusal, StageNeed, Term
 from glmdeploy.units import MIB
 
@@ -42,12 +44,11 @@ if TYPE_CHECKING:
     from glmdeploy.plan import MemoryBudget, Mtp, Plan, Settings, Word
     from glmdeploy.spec import Spec
 
-_TUTORIAL = "kvcache-ai/ktransformers doc/en/kt-kernel/GLM-5.2-Tutorial.md"
-REFERENCE_THREADS = 96  # the tutorial's host: 96 inference threads in two pools
-REFERENCE_POOLS = 2
+_WRAPPER = "sglang-kt 0.7.2 layers/moe/kt_ep_wrapper.py"
 _RUNNING = 8  # --max-running-requests in the tutorial
 _PREFILL_THRESHOLD = 1024  # above it, a layer's experts are copied to the GPUs for prefill
-_METHODS = {"fp8": "FP8", "bf16": "BF16"}
+METHODS = {"fp8": "FP8", "bf16": "BF16"}  # --kt-method by checkpoint: the native format, no conversion
+ASSUMED_ISA = "avx512"  # what the README asks for with FP8 and BF16 experts
 
 
 class KTransformers(Adapter):
@@ -97,7 +98,7 @@ class KTransformers(Adapter):
     def default_chunk(self, spec: Spec, layout: Layout) -> int:
         """As SGLang for cards below 60 GiB."""
         del spec, layout
-        return 4096
+        return hostram.CHUNK
 
     def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
         """As in the tutorial."""
@@ -105,10 +106,13 @@ class KTransformers(Adapter):
         return _RUNNING
 
     def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
-        """SGLang's heuristic for a server with this chunk: (memory - reserve) / memory, MiB."""
+        """SGLang's heuristic for a server with this chunk: (memory - reserve) / memory, MiB.
+
+        The reserve grows by the prefill buffer: sglang-kt allocates it beside the static fraction.
+        """
         total = spec.cluster.gpu.memory_mib
         reserve = 512 + 1.5 * settings.prefill_chunk + layout.tp / 8 * 1024 + settings.max_running * 2
-        return round((total - reserve) / total, 3)
+        return round((total - reserve - prefill_buffer(spec, layout).size / MIB) / total, 3)
 
     def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
         """Everything but routed experts, a buffer for one layer's experts, and the experts that fit."""
@@ -118,13 +122,15 @@ class KTransformers(Adapter):
         weights = weigher(model, checkpoint, Shards.tensor(layout.tp)).stage(
             0, model.layers, mtp=False, shared_embedding=True
         )
-        buffer = model.experts * model.expert_bytes(checkpoint.experts, 1)
-        outside = (Term("CUDA graphs", settings.max_running * 2 * MIB, "sglang memory_hook.py, [est]"),)
+        outside = (
+            Term("CUDA graphs", settings.max_running * 2 * MIB, "sglang memory_hook.py, [est]"),
+            prefill_buffer(spec, layout),
+        )
         resident = (
             Term(
-                "prefill buffer, one layer's experts",
-                buffer,
-                f"{_TUTORIAL}: whole on each GPU, the share under tensor parallelism is not documented",
+                "input of the CPU's experts",
+                settings.prefill_chunk * model.hidden * BF16,
+                f"{_WRAPPER} SharedStagingBuffer, on rank 0",
             ),
             Term(
                 "BF16 copies of the absorbed MLA projections",
@@ -144,7 +150,9 @@ class KTransformers(Adapter):
         rows = kv_per_token(model, settings.kv, 0, model.layers, mtp=False)
         bare = weights - model.experts * per_expert
         need = StageNeed(0, model.layers, bare, before_loading(layout.tp), resident, outside, activations, rows)
-        return (replace(need, weights=bare + self.experts_that_fit(spec, need, settings, per_expert) * per_expert),)
+        asked = spec.request.gpu_experts
+        kept = self.experts_that_fit(spec, need, settings, per_expert) if asked is None else asked
+        return (replace(need, weights=bare + kept * per_expert),)
 
     def experts_that_fit(self, spec: Spec, need: StageNeed, settings: Settings, per_expert: int) -> int:
         """Routed experts a layer that fill what the context leaves of the static fraction."""
@@ -168,6 +176,67 @@ def gpu_experts(plan: Plan) -> int:
     return (plan.memory.stages[0].weights - bare) // per_expert
 
 
+def prefill_buffer(spec: Spec, layout: Layout) -> Term:
+    """One layer's experts on the GPUs, each rank its share: allocated at the first long prompt, not at start."""
+    size = spec.model.experts * spec.model.expert_bytes(spec.checkpoint.experts, layout.tp)
+    source = f"{_WRAPPER} SharedFullContext: intermediate_size_per_partition, at a prefill of {_PREFILL_THRESHOLD}"
+    return Term("prefill buffer, a layer's experts", size, source)
+
+
+def over_asked(plan: Plan) -> int | None:
+    """Experts of each layer that would fit where the profile asks for more; None when it does not."""
+    spec = plan.spec
+    asked = spec.request.gpu_experts
+    if spec.framework.id != "ktransformers" or not asked or plan.refusal or plan.launchable:
+        return None
+    engine = KTransformers()
+    context = spec.request.context or verdict.MIN_CONTEXT
+    rungs = [replace(rung, context=context) for rung in engine.ladder(spec, plan.layout)]
+
+    def fits(kept: int) -> bool:
+        pinned = replace(spec, request=replace(spec.request, gpu_experts=kept))
+        return any(
+            verdict.holds(engine.budget(spec, engine.needs(pinned, plan.layout, rung), rung), context) for rung in rungs
+        )
+
+    if fits(asked):
+        return None
+    return next((kept for kept in range(asked - 1, -1, -1) if fits(kept)), None)
+
+
+@dataclass(frozen=True)
+class DecodeBound:
+    """What one token of one request reads from RAM, bytes, and how often a second the RAM gives that.
+
+    Tokens are taken to choose experts evenly, so that those on the GPUs are hit in their share; experts that are chosen
+    more often, and moved to the GPUs, raise the bound.
+    """
+
+    bytes_per_token: int
+    bandwidth: int
+    sum: str
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """The most tokens a second of one request; None when the bandwidth is not given, or RAM is not read."""
+        return self.bandwidth / self.bytes_per_token if self.bandwidth and self.bytes_per_token else None
+
+
+def decode_bound(plan: Plan) -> DecodeBound | None:
+    """How RAM bounds decode; None for other frameworks, and without a budget."""
+    spec, model = plan.spec, plan.spec.model
+    if spec.framework.id != "ktransformers" or not plan.memory.stages:
+        return None
+    expert, kept = model.expert_bytes(spec.checkpoint.experts, 1), gpu_experts(plan)
+    layers, active = model.layers - model.dense_layers, model.experts_per_token
+    size = layers * active * expert * (model.experts - kept) // model.experts
+    words = (
+        f"{layers} layers x {active} experts x {model.experts - kept}/{model.experts} in RAM x {expert / 1e6:.1f} MB "
+        f"= {size / 1e9:.2f} GB a token"
+    )
+    return DecodeBound(size, spec.cluster.memory_bandwidth, words)
+
+
 def launch(plan: Plan) -> tuple[Process, ...]:
     """One process on one host."""
     return tuple(_process(plan, place) for place in plan.ranks)
@@ -181,6 +250,8 @@ def _process(plan: Plan, place: Placement) -> Process:
         "PYTORCH_ALLOC_CONF": "expandable_segments:True",
         "SGLANG_ENABLE_JIT_DEEPGEMM": "0",
     }
+    if spec.cluster.cpu_isa == "avx2":  # an older AVX-512 CPU must not load kernels that want BF16 and VBMI
+        own["KT_KERNEL_CPU_VARIANT"] = "avx2"
     return Process(
         role=role(plan, place.rank),
         rank=place.rank,
@@ -190,7 +261,7 @@ def _process(plan: Plan, place: Placement) -> Process:
         secrets=secrets(spec, "GLMDEPLOY_API_KEY"),
         port=spec.port,
         health=Health(path="/health", timeout=30),
-        host_memory=spec.checkpoint.total_bytes,
+        host_memory=hostram.floor(spec),
     )
 
 
@@ -198,10 +269,8 @@ def _argv(plan: Plan) -> tuple[Word, ...]:
     spec, settings, cluster = plan.spec, plan.settings, plan.spec.cluster
     command = Command(spec, ["python3", "-m", "sglang.launch_server"])
     command.add("model", model_word(spec)).add("weight_path", model_word(spec))
-    command.add("cpu_threads", cluster.cpu_cores or REFERENCE_THREADS).add(
-        "pools", cluster.numa_nodes or REFERENCE_POOLS
-    )
-    command.add("gpu_experts", gpu_experts(plan)).add("method", _METHODS[spec.checkpoint.id])
+    command.add("cpu_threads", hostram.threads(cluster)).add("pools", hostram.pools(cluster))
+    command.add("gpu_experts", gpu_experts(plan)).add("method", METHODS[spec.checkpoint.id])
     command.add("prefill_threshold", _PREFILL_THRESHOLD).add("dynamic_experts").add("expert_placement", "uniform")
     command.add("tensor_parallel", plan.layout.tp).add("trust_remote_code")
     command.add("context", settings.context).add("memory_fraction", f"{settings.memory_fraction:g}")

@@ -10,7 +10,7 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glmdeploy.rules import arguments, engine, framework, memory, placement, policy, source_codes, target
+from glmdeploy.rules import arguments, cpu, engine, framework, memory, placement, policy, source_codes, target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,6 +29,8 @@ RULES: dict[str, Check] = {
     "GLM206": memory.accepted_floor_only,
     "GLM207": memory.single_pass_prefill,
     "GLM208": memory.price_of_context,
+    "GLM220": cpu.decode_bound,
+    "GLM221": cpu.too_many_experts,
     "GLM301": placement.heads,
     "GLM302": placement.blocks,
     "GLM304": placement.pipeline_version,
@@ -79,6 +81,10 @@ RULES: dict[str, Check] = {
     "GLM417": arguments.deprecated_option,
     "GLM418": policy.owned_variable,
     "GLM419": arguments.unknown_variable,
+    "GLM430": cpu.pools,
+    "GLM431": cpu.threads,
+    "GLM432": cpu.method,
+    "GLM433": cpu.slow_kernels,
     "GLM501": target.image_required,
     "GLM502": target.unauthenticated,
     "GLM503": target.image_to_build,

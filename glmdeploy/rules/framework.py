@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from glmdeploy import hostram
 from glmdeploy.diagnostics import Diagnostic, Level
 from glmdeploy.frameworks.common import no_kernels as why_no_kernels
-from glmdeploy.frameworks.ktransformers import REFERENCE_POOLS, REFERENCE_THREADS
+from glmdeploy.frameworks.ktransformers import ASSUMED_ISA
 from glmdeploy.frameworks.vllm import kv_refusal
 from glmdeploy.rules import advice
 
@@ -186,19 +187,23 @@ def thinking_default(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]
 
 
 def cpu_layout_assumed(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """The host's cores or NUMA nodes are not given
+    """The host's cores, NUMA nodes or instruction set are not given
 
     KTransformers wants `--kt-cpuinfer` at the number of physical cores (not hyperthreads) and one thread pool a NUMA
-    node. Without them the tutorial's host is assumed: 96 threads in two pools.
+    node. Without them the tutorial's host is assumed: 96 threads in two pools. Without `cpu_isa`, AVX-512 with BF16 and
+    VBMI is, which kt-kernel's README asks for with FP8 experts.
     """
     cluster = plan.spec.cluster
-    if plan.spec.framework.id == "ktransformers" and not (cluster.cpu_cores and cluster.numa_nodes):
+    keys = {"cpu_cores": cluster.cpu_cores, "numa_nodes": cluster.numa_nodes, "cpu_isa": cluster.cpu_isa}
+    missing = [key for key, given in keys.items() if not given]
+    if plan.spec.framework.id == "ktransformers" and missing:
         yield Diagnostic(
             "GLM403",
-            f"cores or NUMA nodes are not given: {cluster.cpu_cores or REFERENCE_THREADS} threads in {cluster.numa_nodes or REFERENCE_POOLS} pools assumed",
+            f"{', '.join(f'`{key}`' for key in missing)} not given: {hostram.threads(cluster)} threads in "
+            f"{hostram.pools(cluster)} pools on {cluster.cpu_isa or ASSUMED_ISA} assumed",
             Level.WARNING,
             at=("cluster",),
-            hint="set `cluster.cpu_cores` (physical cores) and `cluster.numa_nodes`",
+            hint=f"set {', '.join(f'`cluster.{key}`' for key in missing)} (`lscpu` shows them; cores are physical)",
         )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmdeploy import verdict
+from glmdeploy import hostram, verdict
 from glmdeploy.diagnostics import Diagnostic, Level
+from glmdeploy.frameworks.ktransformers import over_asked
 from glmdeploy.frameworks.transformers import longest_prompt
 from glmdeploy.plan import Verdict
 from glmdeploy.rules import advice
@@ -24,22 +25,23 @@ def below_floor(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
 
     The checkpoint's weights exceed the GPUs' data-sheet memory: one byte a parameter for FP8 (753 GB), two for BF16
     (1,506 GB), the checkpoint's own bytes for the others. The published minima are 10 x H100-80GB for FP8 and
-    20 x H100-80GB for BF16. For KTransformers the floor is the host's RAM, which holds the whole checkpoint, and
-    24 GB on every GPU. Nothing can be rendered; the hint names what would fit, found by planning it.
+    20 x H100-80GB for BF16. For KTransformers the floor is 24 GB on every GPU and the host's RAM: its documents ask for
+    the checkpoint's size, and kt-kernel holds every routed expert there, those on the GPUs too, cut over the NUMA
+    nodes and not copied, one more layer while it loads, and work buffers.
+    Nothing can be rendered; the hint names what would fit, found by planning it.
     """
     why = verdict.below_floor(plan.spec)
     if why:
-        in_ram = plan.spec.framework.weights_in == "host"
+        short = plan.spec.cluster.gpu.memory_gb < verdict.KTRANSFORMERS_GPU_GB
+        in_ram = plan.spec.framework.weights_in == "host" and not short
         hint = (
-            advice.nearest(plan.spec)
-            if not in_ram
-            else f"a host with {gib(plan.spec.checkpoint.total_bytes)} of RAM or more"
+            advice.nearest(plan.spec) if not in_ram else f"a host with {gib(hostram.floor(plan.spec))} of RAM or more"
         )
         yield Diagnostic(
             "GLM201",
             f"below the published floor: {why}",
             at=("cluster", "host_memory") if in_ram else _GPUS,
-            notes=() if in_ram else verdict.floor_notes(plan.spec),
+            notes=verdict.floor_notes(plan.spec),
             hint=f"use {hint}" if hint else "",
         )
 
@@ -50,7 +52,7 @@ def floor_only(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     No layout leaves room for one request of 32,768 tokens, the smallest useful context. `--accept floor-only` (or
     `accept: [floor-only]`) renders the least bad layout with a warning, unless not even one token fits.
     """
-    if plan.verdict is not Verdict.FLOOR_ONLY or (plan.possible and plan.spec.accept_floor_only):
+    if plan.verdict is not Verdict.FLOOR_ONLY or (plan.possible and plan.spec.accept_floor_only) or over_asked(plan):
         return
     largest = plan.memory.max_context
     held = (
@@ -76,7 +78,7 @@ def context_not_held(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]
     Only `context: auto` is reduced.
     """
     asked = plan.spec.request.context
-    if asked is None or plan.meets_context or plan.verdict not in {Verdict.TIGHT, Verdict.FITS}:
+    if asked is None or plan.meets_context or plan.verdict not in {Verdict.TIGHT, Verdict.FITS} or over_asked(plan):
         return
     hint = advice.same_hardware(plan.spec)
     yield Diagnostic(
@@ -112,15 +114,15 @@ def tight(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
 def host_memory_unknown(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """KTransformers needs to know the host's RAM
 
-    It keeps the whole checkpoint in RAM: 704 GiB for FP8, 1,403 GiB for BF16 ("at least as much RAM as model size",
+    It keeps the experts in RAM: 704 GiB for FP8, 1,403 GiB for BF16 ("at least as much RAM as model size",
     kvcache-ai/ktransformers, Native-Precision tutorial). Give `cluster.host_memory` or `--host-memory`.
     """
     if plan.spec.framework.weights_in == "host" and not plan.spec.cluster.host_memory:
-        need = gib(plan.spec.checkpoint.total_bytes)
         yield Diagnostic(
             "GLM205",
-            f"the host's RAM is not given, and KTransformers keeps the checkpoint there: at least {need}",
+            f"the host's RAM is not given, and KTransformers keeps the experts there: at least {gib(hostram.floor(plan.spec))}",
             at=("cluster",),
+            notes=hostram.notes(plan.spec),
             hint="pass `--host-memory 1TiB`, or set `cluster.host_memory`",
         )
 

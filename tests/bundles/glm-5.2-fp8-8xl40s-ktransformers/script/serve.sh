@@ -61,7 +61,7 @@ command=(
   --kt-weight-path /models/GLM-5.2-FP8
   --kt-cpuinfer 96
   --kt-threadpool-count 2
-  --kt-num-gpu-experts 44
+  --kt-num-gpu-experts 68
   --kt-method FP8
   --kt-gpu-prefill-token-threshold 1024
   --kt-enable-dynamic-expert-update
@@ -69,7 +69,7 @@ command=(
   --tp-size 8
   --trust-remote-code
   --context-length 131072
-  --mem-fraction-static 0.833
+  --mem-fraction-static 0.808
   --chunked-prefill-size 4096
   --max-running-requests 8
   --kv-cache-dtype fp8_e4m3
