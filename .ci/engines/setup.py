@@ -38,7 +38,7 @@ PACKAGES = {
     "vllm": ("vllm", "vllm"),
     "transformers": ("transformers", "transformers"),
 }
-COMPILED = (".so", ".a", ".cubin", ".cu", ".cuh", ".h", ".hpp")
+COMPILED = (".so", ".a", ".cubin")
 ROOM = 8_000_000_000  # bytes that the three environments and pip's temporary files need
 LIMIT = 900  # seconds for one environment
 
