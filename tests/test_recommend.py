@@ -124,6 +124,15 @@ def test_what_is_not_possible_says_why_in_codes(run: Callable[..., Result], opti
     assert diagnostic["hint"]
 
 
+def test_without_room_the_hint_names_larger_hardware_and_the_hosts_memory(run: Callable[..., Result]) -> None:
+    hint = run("recommend", "--gpus", "4xH100", "--format", "json").json["diagnostics"][0]["hint"]
+    assert "10xH100 with `fp8`" in hint
+    assert "--host-memory" in hint
+    taken = run("recommend", "--gpus", "4xH100", "--host-memory", "1TiB", "--format", "json").json
+    assert taken["recommended"]["framework"] == "ktransformers"
+    assert "--host-memory 1TiB" in taken["command"]
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [
@@ -167,6 +176,12 @@ def test_to_rent_takes_the_lowest_published_price_of_what_fits() -> None:
     priced = [r for r in result.rows if r.meets and r.hour is not None and not r.spot and r.verdict == "fits"]
     assert result.best is not None
     assert result.best.hour == min(r.hour for r in priced if r.hour is not None)
+
+
+def test_a_checkpoint_is_planned_where_it_runs_only() -> None:
+    result = recommend(wish(checkpoint="mxfp4", evaluate=True))
+    assert best(result) == ("sglang", "mxfp4", "8xMI355X")
+    assert len(result.rows) == 1
 
 
 def test_one_host_is_enough_to_evaluate() -> None:

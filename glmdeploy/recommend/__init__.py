@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from glmdeploy.recommend.wish import Choice, Wish
 
 
+_NEAR = frozenset({"GLM203", "GLM705"})  # it runs, and holds less than was asked for
+
+
 @dataclass(frozen=True)
 class Row:
     """One plan that was made: ``code`` and ``reason`` say why it is not what was asked for, empty where it is."""
@@ -99,8 +102,11 @@ def recommend(wish: Wish) -> Recommendation:
 
 
 def _in_hand(wish: Wish) -> Iterator[Row]:
-    for candidate in candidates.in_hand(wish):
-        yield _row(wish, candidate)
+    rows = [_row(wish, candidate) for candidate in candidates.in_hand(wish)]
+    yield from rows
+    last = candidates.last_resort(wish)
+    if last and not any(r.meets for r in rows):
+        yield _row(wish, last)
 
 
 def _to_rent(wish: Wish) -> Iterator[Row]:
@@ -179,10 +185,12 @@ def _command(wish: Wish, best: Row) -> str:
 def _nothing(wish: Wish, rows: Sequence[Row]) -> Diagnostic:
     """That no plan is what was asked for, with the one that comes nearest or what the planner would use instead."""
     where = f"on {wish.gpus} x {wish.gpu.name}" if wish.gpu else "on up to four hosts of any GPU that can be rented"
-    near = max((r for r in rows if r.requests), key=lambda r: (r.requests, r.max_context), default=None)
-    hint = next((d.hint for r in rows for d in r.outcome.found if d.level is Level.ERROR and d.hint), "")
+    near = max((r for r in rows if r.code in _NEAR), key=lambda r: (r.requests, r.max_context), default=None)
     if near:
         what = f"{near.candidate.label} with {near.candidate.framework} and `{near.candidate.checkpoint.id}`"
-        more = ", or `glmdeploy recommend` without --gpus" if wish.gpu else ""
+        more = "; `glmdeploy recommend` without --gpus looks at others" if wish.gpu else ""
         hint = f"nearest: {what}, {plural(near.requests, 'request')} at a time and {tokens(near.max_context)} at most{more}"
+    else:
+        hints = {r.code: d.hint for r in reversed(rows) for d in r.outcome.found if d.code == r.code and d.hint}
+        hint = "; or ".join(hints[code] for code in sorted(hints, key=[r.code for r in rows].index))
     return Diagnostic("GLM704", f"nothing that was planned {where} is what was asked for", hint=hint)

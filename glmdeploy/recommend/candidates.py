@@ -73,20 +73,37 @@ def in_hand(wish: Wish) -> tuple[Candidate, ...]:
         for choice in wishes.frameworks(wish)
         for checkpoint in _checkpoints(choice.framework, gpu, wish)
     ]
-    return tuple(found[:LIMIT])
+    return tuple(found[: LIMIT - 1])
+
+
+def last_resort(wish: Wish) -> Candidate | None:
+    """Experts in the host's RAM, where nobody asked for that yet: its rules say what is missing."""
+    gpu = wish.gpu
+    if gpu is None or gpu.vendor != "nvidia" or any(c.framework == "ktransformers" for c in wishes.frameworks(wish)):
+        return None
+    checkpoint = next(c for c in catalog.load().model.checkpoints if c.default)
+    return None if wish.checkpoint else Candidate("ktransformers", gpu, wish.gpus, checkpoint)
 
 
 def to_rent(wish: Wish) -> tuple[tuple[Candidate, ...], ...]:
     """For every GPU of a data centre, whole hosts from the first that may hold the checkpoint on."""
-    framework = wishes.frameworks(wish)[0].framework
+    framework = _renting(wish)
     ladders = []
     for gpu in _rentable(framework):
         sizes = range(1, (1 if wish.evaluate else _MOST_HOSTS) + 1)
-        hosts = [(n * gpu.gpus_per_node, c) for c in _checkpoints(framework, gpu, wish)[:1] for n in sizes]
+        loadable = [c for c in _checkpoints(framework, gpu, wish)[:1] if not c.compute or gpu.compute in c.compute]
+        hosts = [(n * gpu.gpus_per_node, c) for c in loadable for n in sizes]
         ladder = [Candidate(framework, gpu, n, c) for n, c in hosts if n * gpu.memory_gb >= c.floor_gb]
         if ladder:
             ladders.append(tuple(ladder))
     return tuple(ladders)
+
+
+def _renting(wish: Wish) -> str:
+    """The first framework that loads the checkpoint, if one was asked for."""
+    names = [c.framework for c in wishes.frameworks(wish)]
+    asked = next((c for c in catalog.load().model.checkpoints if c.id == wish.checkpoint), None)
+    return next((n for n in names if asked is None or n in asked.frameworks), names[0])
 
 
 def _rentable(framework: str) -> Iterator[GPU]:
