@@ -202,6 +202,7 @@ class Plan:
     placement: tuple[Placement, ...]
     settings: Settings
     memory: MemoryBudget
+    shards: Shards
     rejected: tuple[Rejected, ...]
     possible: bool
     held: bool = False

@@ -103,6 +103,25 @@ checksums. Other files are never touched. Move the file away, edit the profile i
 
 `upgrade --write` changes the version and the renamed words where they stand. An anchor, an alias or a block scalar at
 these places would change something else with them. Nothing is written; edit the file by hand.""",
+    "GLM701": """An option gives no amount of money
+
+`--price`, `--price-total` and `--storage` take a plain number of USD above zero, such as `2.95`, with six decimals at
+most. They are counted as exact decimals.""",
+    "GLM702": """No price of this GPU is known
+
+The catalogue holds published prices with source and date, and has none for this GPU. `--price` takes USD a GPU and
+hour, `--price-total` USD an hour for all GPUs.""",
+    "GLM703": """An option gives no share
+
+`--utilisation` takes a share above 0 and up to 1, as `0.5` or `50%`: how much of the upper bound on speed is used.""",
+    "GLM704": """No plan is what was asked for
+
+`recommend` plans two dozen configurations at most; none holds the context and the requests that were asked for on the
+hardware. The list says why, one code each, and the hint names the nearest.""",
+    "GLM705": """Too few requests at a time
+
+The pool of the KV cache holds fewer requests of the asked context (32,768 tokens where none was asked) than the
+concurrency. More GPUs, a smaller context or a smaller KV cache row would hold more; or let requests wait.""",
     "GLM508": """The output cannot be written
 
 The message gives the system's reason. All files are staged first, and each is replaced whole.""",
