@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from glmdeploy import bound
 from glmdeploy.bound import roofline
 from glmdeploy.catalog import load, measured
-from glmdeploy.layout import Layout
+from glmdeploy.layout import Layout, Shards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +26,10 @@ RUNS = measured.load().runs
 def subject(**changes: Any) -> roofline.Subject:
     catalog = load()
     model = catalog.model
-    plain = roofline.Subject(
-        model, model.checkpoints[0], catalog.gpus["h200-sxm-141gb"], Layout(8, partition=(78,)), 656, 132, 0, 1.0, 8192
-    )
+    layout = changes.pop("layout", Layout(8, partition=(78,)))
+    shards = Shards.tensor(layout.tp)
+    gpu = catalog.gpus["h200-sxm-141gb"]
+    plain = roofline.Subject(model, model.checkpoints[0], gpu, layout, shards, 656, 132, 0, 1.0, 8192)
     return replace(plain, **changes)
 
 
