@@ -1,20 +1,14 @@
-"""What the planner makes and what every later layer reads: budgets, plans, processes.
-
-The planner knows frameworks only through `Engine`: what a layout may look like, what memory it needs,
-and how the framework divides a GPU.
-"""
+"""What the planner makes and what every later layer reads: budgets, plans, processes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from glmdeploy.layout import Layout, place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
     from glmdeploy.flags import Recipe
     from glmdeploy.layout import Placement, Shards
     from glmdeploy.spec import Spec
@@ -255,129 +249,6 @@ class Plan:
 # to ready was seen for a 352 GB model on GB300 whose weights were cached (NemoClaw issue 10903,
 # 2026-09-09); InferenceX waits up to 4 hours. 20 minutes, [est].
 COMPILE_SECONDS = 1200
-
-
-class Slot(StrEnum):
-    """A word of a command line that only a target can fill in."""
-
-    RANK = "rank"
-    LEADER = "leader"
-    PORT = "port"
-    API_KEY = "api-key"
-
-
-@dataclass(frozen=True)
-class Hole:
-    """A word with a slot in it, such as the leader's address with ``:20000`` after it."""
-
-    slot: Slot
-    suffix: str = ""
-
-
-Word = str | Hole
-
-
-@dataclass(frozen=True)
-class SecretRef:
-    """An environment variable whose value is key ``key`` of the existing secret ``secret``."""
-
-    variable: str
-    secret: str
-    key: str
-
-
-@dataclass(frozen=True)
-class Health:
-    """How to ask a process whether it serves: HTTP ``path`` on its port, or a TCP port of the leader.
-
-    ``timeout`` is the seconds one answer may take.
-    """
-
-    path: str = ""
-    leader_port: int = 0
-    timeout: int = 5
-
-
-@dataclass(frozen=True)
-class Process:
-    """What one rank's node process starts."""
-
-    role: str
-    rank: int
-    placement: Placement
-    argv: tuple[Word, ...]
-    env: tuple[tuple[str, str], ...]
-    secrets: tuple[SecretRef, ...]
-    port: int
-    health: Health
-    meeting_port: int = 0  # where the ranks find the leader; 0 for a single rank
-    host_memory: int = 0  # RAM that this process fills, bytes; 0 when it is a small part of any host
-
-    def words(self, *, leader: str, rank: str | None = None, port: str | None = None, api_key: str = "") -> list[str]:
-        """The command line with its holes filled in."""
-        fill = {
-            Slot.RANK: str(self.rank) if rank is None else rank,
-            Slot.PORT: str(self.port) if port is None else port,
-            Slot.LEADER: leader,
-            Slot.API_KEY: api_key,
-        }
-        return [w if isinstance(w, str) else fill[w.slot] + w.suffix for w in self.argv]
-
-
-class Engine(Protocol):
-    """What the planner asks a framework."""
-
-    one_process: bool
-    default_context: int
-    context_steps: Sequence[int]  # contexts above which a buffer shrinks, so that more tokens can need less
-
-    def tensor_sizes(self, spec: Spec) -> Sequence[int]:
-        """Tensor parallel sizes worth looking at, ascending."""
-        ...
-
-    def stage_counts(self, spec: Spec, tp: int) -> Iterable[int]:
-        """Pipeline sizes worth looking at for ``tp``."""
-        ...
-
-    def shapes(self, spec: Spec, tp: int, pp: int) -> Sequence[Layout]:
-        """Layouts with these sizes that differ in the other dimensions, the strategy's preferred one first."""
-        ...
-
-    def shards(self, layout: Layout) -> Shards:
-        """Over how many GPUs each group of tensors is split."""
-        ...
-
-    def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
-        """Why the framework does not take these sizes, or None."""
-        ...
-
-    def starts(self, spec: Spec) -> frozenset[int]:
-        """Layers that a pipeline stage may start on."""
-        ...
-
-    def mtp(self, spec: Spec, layout: Layout) -> Mtp:
-        """Whether multi-token prediction is on for this layout, and why."""
-        ...
-
-    def ladder(self, spec: Spec, layout: Layout) -> Sequence[Settings]:
-        """Settings to try, from the most comfortable to the most that memory can give."""
-        ...
-
-    def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
-        """The memory fraction that the framework would choose by itself."""
-        ...
-
-    def stage_cost(self, spec: Spec, layout: Layout, settings: Settings) -> Callable[[int, int], int]:
-        """Bytes of a stage from a first to an end layer: what the partition keeps small."""
-        ...
-
-    def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
-        """Memory of every stage before its KV cache."""
-        ...
-
-    def budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
-        """How the framework divides the GPUs, given the needs."""
-        ...
 
 
 def place_layout(spec: Spec, layout: Layout) -> tuple[Placement, ...]:

@@ -29,7 +29,8 @@ from glmdeploy.units import gib, plural, tokens
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from glmdeploy.plan import Engine, Settings
+    from glmdeploy.engine import Engine
+    from glmdeploy.plan import Settings
     from glmdeploy.spec import Spec
 
 

@@ -9,7 +9,9 @@ from glmdeploy.frameworks import ktransformers, sglang, sglang_launch, transform
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glmdeploy.plan import Engine, Plan, Process
+    from glmdeploy.engine import Engine
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
 ENGINES: dict[str, Engine] = {
     "sglang": sglang.SGLang(),

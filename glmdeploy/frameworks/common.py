@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from glmdeploy import verdict
 from glmdeploy.layout import Layout, Shards
 from glmdeploy.memory import absorbed_copies, weigher
-from glmdeploy.plan import Hole, MemoryBudget, Mtp, Refusal, SecretRef, Settings, Slot, StageBudget
+from glmdeploy.plan import MemoryBudget, Mtp, Refusal, Settings, StageBudget
+from glmdeploy.process import Hole, SecretRef, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from glmdeploy.flags import Recipe
-    from glmdeploy.plan import KVFormat, Plan, StageNeed, Word
+    from glmdeploy.plan import KVFormat, Plan, StageNeed
+    from glmdeploy.process import Word
     from glmdeploy.spec import Spec
 
 KV_PAGE = 64  # tokens; SGLang forces it on CUDA (0.5.23 model_overrides/deepseek_v2.py:156-175)

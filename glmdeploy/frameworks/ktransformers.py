@@ -34,14 +34,16 @@ from glmdeploy.memory import (
     weigher,
 )
 from glmdeploy.models import BF16
-from glmdeploy.plan import Health, KVFormat, Process, Refusal, StageNeed, Term
+from glmdeploy.plan import KVFormat, Refusal, StageNeed, Term
+from glmdeploy.process import Health, Process
 from glmdeploy.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from glmdeploy.layout import Layout, Placement
-    from glmdeploy.plan import MemoryBudget, Mtp, Plan, Settings, Word
+    from glmdeploy.plan import MemoryBudget, Mtp, Plan, Settings
+    from glmdeploy.process import Word
     from glmdeploy.spec import Spec
 
 _WRAPPER = "sglang-kt 0.7.2 layers/moe/kt_ep_wrapper.py"

@@ -19,11 +19,12 @@ from glmdeploy.frameworks.common import (
     secrets,
     thinking_kwargs,
 )
-from glmdeploy.plan import Health, Hole, Process, Slot
+from glmdeploy.process import Health, Hole, Process, Slot
 
 if TYPE_CHECKING:
     from glmdeploy.layout import Layout, Placement
-    from glmdeploy.plan import Plan, Settings, Word
+    from glmdeploy.plan import Plan, Settings
+    from glmdeploy.process import Word
 
 _TRITON_DSA = Version(
     "0.5.20"

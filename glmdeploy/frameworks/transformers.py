@@ -17,13 +17,15 @@ from glmdeploy.frameworks.common import (
 )
 from glmdeploy.layout import Shards
 from glmdeploy.memory import before_loading, kv_per_token, weigher
-from glmdeploy.plan import Health, KVFormat, MemoryBudget, Mtp, Process, Refusal, StageBudget, StageNeed, Term
+from glmdeploy.plan import KVFormat, MemoryBudget, Mtp, Refusal, StageBudget, StageNeed, Term
+from glmdeploy.process import Health, Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from glmdeploy.layout import Layout, Placement
-    from glmdeploy.plan import Plan, Settings, Word
+    from glmdeploy.plan import Plan, Settings
+    from glmdeploy.process import Word
     from glmdeploy.spec import Spec
 
 _ROW = 576 * 2  # DynamicCache keeps the latent row in BF16

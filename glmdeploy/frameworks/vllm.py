@@ -42,14 +42,16 @@ from glmdeploy.memory import (
     rope_cache,
     weigher,
 )
-from glmdeploy.plan import Health, Hole, KVFormat, Mtp, Process, Refusal, Slot, StageNeed, Term
+from glmdeploy.plan import KVFormat, Mtp, Refusal, StageNeed, Term
+from glmdeploy.process import Health, Hole, Process, Slot
 from glmdeploy.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glmdeploy.layout import Layout, Placement
-    from glmdeploy.plan import MemoryBudget, Plan, Settings, Word
+    from glmdeploy.plan import MemoryBudget, Plan, Settings
+    from glmdeploy.process import Word
     from glmdeploy.spec import Spec
 
 DEFAULT_UTILISATION = 0.92  # vllm 0.23.0 and 0.33.0 --gpu-memory-utilization

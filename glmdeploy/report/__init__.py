@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from glmdeploy.diagnostics import Diagnostic
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
 __all__ = ["API_KEY", "BLOCKS", "FORMS", "LEADER", "PLAIN", "Style", "View", "as_json", "as_text", "look"]
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
-    from glmdeploy.plan import Plan, Process, StageBudget
+    from glmdeploy.plan import Plan, StageBudget
+    from glmdeploy.process import Process
     from glmdeploy.report.arithmetic import Line, Section
     from glmdeploy.report.text import Style
     from glmdeploy.report.view import Stages, View

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from glmdeploy.diagnostics import Diagnostic
     from glmdeploy.layout import Layout, Placement
-    from glmdeploy.plan import Plan, Process, Rejected, StageBudget
+    from glmdeploy.plan import Plan, Rejected, StageBudget
+    from glmdeploy.process import Process
     from glmdeploy.report.arithmetic import Section
     from glmdeploy.source import Source
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from glmdeploy.diagnostics import Diagnostic
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
     Check = Callable[["Plan", tuple["Process", ...]], Iterable[Diagnostic]]
 

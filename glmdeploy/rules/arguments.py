@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from glmdeploy.flags import Framework, VariableTable
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
 # Options whose names another option adds to: beside it any word may be right.
 PLUGINS = {"--tool-call-parser": "--tool-parser-plugin", "--reasoning-parser": "--reasoning-parser-plugin"}

@@ -14,7 +14,8 @@ from glmdeploy.verdict import MIN_CONTEXT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
     from glmdeploy.spec import Spec
 
 _ARGS = ("extra_args",)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from glmdeploy.commandline import CommandLine, Given
     from glmdeploy.diagnostics import KeyPath, Span
     from glmdeploy.flags import Framework
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from glmdeploy.rules import advice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
 _GPU = ("cluster", "gpu")
 _CHECKPOINT = ("model", "checkpoint")

@@ -15,7 +15,8 @@ from glmdeploy.units import gib, tokens
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
 _GPUS = ("cluster", "gpus")
 

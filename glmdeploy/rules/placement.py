@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from glmdeploy.diagnostics import KeyPath
     from glmdeploy.flags import Recipe
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
 
 def _insisted(plan: Plan, code: str, at: KeyPath) -> Iterator[Diagnostic]:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glmdeploy.diagnostics import KeyPath
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL)", re.IGNORECASE)
 _NOT_SECRET = re.compile(r"(TOKENIZER|TOKENIZERS|_TOKENS$|MAX_TOKEN)", re.IGNORECASE)

@@ -9,7 +9,8 @@ from glmdeploy.diagnostics import Diagnostic, Level
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
     from glmdeploy.spec import Spec
 
 _CONTAINERS = ("compose", "kubernetes")

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmdeploy.bundle import Artifact
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
     Render = Callable[[Plan, tuple[Process, ...]], tuple[Artifact, ...]]
 

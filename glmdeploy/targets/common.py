@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
     from glmdeploy.spec import Spec
 
 # NCCL and the engines' workers exchange through it; production charts use 20 to 64 GiB.

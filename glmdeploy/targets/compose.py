@@ -20,7 +20,8 @@ from glmdeploy.templating import render as render_template
 from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
 _LEADER = f"${{{LEADER_VARIABLE}:?address of host 0 that all hosts reach}}"
 

@@ -19,7 +19,8 @@ from glmdeploy.templating import render as render_template
 from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
 
 _LEADER = "$(LWS_LEADER_ADDRESS)"
 _GPU_RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Artifact
-from glmdeploy.plan import Slot
+from glmdeploy.process import Slot
 from glmdeploy.targets.common import SHARED_MEMORY, driver, header
 from glmdeploy.templating import render as render_template
 from glmdeploy.templating import sh
 from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
-    from glmdeploy.plan import Plan, Process, Word
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process, Word
 
 _HOLES = {
     Slot.RANK: '"${rank}"',

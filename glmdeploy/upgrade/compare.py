@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from glmdeploy.commandline import Given
     from glmdeploy.pipeline import Outcome
-    from glmdeploy.plan import Plan, Process
+    from glmdeploy.plan import Plan
+    from glmdeploy.process import Process
     from glmdeploy.upgrade.renames import Rename
 
 RENAMED, REMOVED, ADDED, CHANGED, DEFAULT, KEPT = "renamed", "removed", "added", "changed", "new default", "kept"
