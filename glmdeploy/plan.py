@@ -1,4 +1,4 @@
-"""What the planner makes and what every later layer reads: budgets, plans, processes."""
+"""What the planner makes and what every later layer reads: budgets and plans."""
 
 from __future__ import annotations
 

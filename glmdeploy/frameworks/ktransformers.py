@@ -9,20 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from glmdeploy import hostram, verdict
-from glmdeploy.frameworks.common import (
-    API_KEY,
-    BF16_ROW,
-    FP8_DS_MLA_ROW,
-    INDEX_ROW,
-    PORT,
-    Adapter,
-    Command,
-    environment,
-    model_word,
-    offline,
-    role,
-    secrets,
-)
+from glmdeploy.frameworks.command import API_KEY, PORT, Command, environment, model_word, offline, role, secrets
+from glmdeploy.frameworks.common import BF16_ROW, FP8_DS_MLA_ROW, INDEX_ROW, Adapter
 from glmdeploy.layout import Shards
 from glmdeploy.memory import (
     INDEXER_LOGITS,

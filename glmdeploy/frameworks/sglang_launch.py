@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from glmdeploy.frameworks.common import (
+from glmdeploy.frameworks.command import (
     API_KEY,
     LEADER_PORT,
     PORT,

@@ -5,16 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy import verdict
-from glmdeploy.frameworks.common import (
-    PORT,
-    Adapter,
-    Command,
-    environment,
-    model_word,
-    offline,
-    role,
-    secrets,
-)
+from glmdeploy.frameworks.command import PORT, Command, environment, model_word, offline, role, secrets
+from glmdeploy.frameworks.common import Adapter
 from glmdeploy.layout import Shards
 from glmdeploy.memory import before_loading, kv_per_token, weigher
 from glmdeploy.plan import KVFormat, MemoryBudget, Mtp, Refusal, StageBudget, StageNeed, Term

@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from glmdeploy import verdict
+from glmdeploy.frameworks.command import (
+    PORT,
+    RANK,
+    Command,
+    environment,
+    model_word,
+    offline,
+    role,
+    secrets,
+    thinking_kwargs,
+)
 from glmdeploy.frameworks.common import (
     BF16_ROW,
     BLACKWELL,
@@ -17,16 +28,7 @@ from glmdeploy.frameworks.common import (
     INDEX_ROW,
     KV_PAGE,
     NVFP4_ROW,
-    PORT,
-    RANK,
     Adapter,
-    Command,
-    environment,
-    model_word,
-    offline,
-    role,
-    secrets,
-    thinking_kwargs,
     utilised_budget,
 )
 from glmdeploy.layout import Shards
