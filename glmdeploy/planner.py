@@ -1,30 +1,20 @@
 """Enumerate layouts, order them by a documented preference, place the best. Never raises, never prints.
 
-Preference, first difference decides:
-
-1. holds the context that was asked for (or the default), then a smaller one, then less than useful (most tokens
-   first), then none (least memory lacking first)
-2. multi-token prediction where the profile insists on it
-3. tensor-parallel groups span few enough hosts (one on a tcp fabric, two otherwise, any in one NVLink rack)
-4. fewer pipeline stages: each adds latency, and stages rule out multi-token prediction
-5. the shape that the strategy prefers: attention data parallel and expert parallel as the framework's recipes
-6. fits before tight
-7. fewer idle GPUs
-8. more headroom
+The order of preference is in preference.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import IntEnum
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from glmdeploy import verdict
+from glmdeploy import preference, verdict
 from glmdeploy.layout import Layout, place
 from glmdeploy.partition import Partitioner, even
 from glmdeploy.plan import MemoryBudget, Plan, Refusal, Rejected, Verdict, place_layout
-from glmdeploy.units import gib, plural, tokens
+from glmdeploy.preference import Candidate, Holds
+from glmdeploy.units import gib, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,31 +24,10 @@ if TYPE_CHECKING:
     from glmdeploy.spec import Spec
 
 
-class Holds(IntEnum):
-    """How much of the context a layout holds; smaller is better."""
-
-    ASKED = 0
-    REDUCED = 1
-    TOO_LITTLE = 2
-    NOTHING = 3
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A legal layout with its best settings."""
-
-    layout: Layout
-    settings: Settings
-    memory: MemoryBudget
-    holds: Holds
-    verdict: Verdict
-    order: int
-
-
 def make_plan(spec: Spec, engine: Engine) -> Plan:
     """The best plan, or the least bad one with ``possible`` false and the reason."""
     planner = _Planner(spec, engine)
-    candidates = sorted(planner.candidates(), key=planner.preference)
+    candidates = sorted(planner.candidates(), key=lambda c: preference.order(spec, c))
     if candidates:
         return planner.plan(candidates[0], candidates[1:])
     return planner.nothing()
@@ -242,74 +211,19 @@ class _Planner:
     def memory(self, layout: Layout, settings: Settings) -> MemoryBudget:
         return self.engine.budget(self.spec, self.engine.needs(self.spec, layout, settings), settings)
 
-    def preference(self, c: Candidate) -> tuple[int, ...]:
-        layout, cluster = c.layout, self.spec.cluster
-        order = c.order if c.holds <= Holds.REDUCED else 0
-        poor = (
-            -c.memory.max_context
-            if c.holds is Holds.TOO_LITTLE
-            else -c.memory.headroom
-            if c.holds is Holds.NOTHING
-            else 0
-        )
-        wants_mtp = bool(self.spec.request.mtp) and not c.settings.mtp.enabled
-        return (
-            c.holds,
-            poor,
-            int(wants_mtp),
-            int(self.too_wide(layout)),
-            layout.pp,
-            order,
-            int(c.verdict is not Verdict.FITS),
-            cluster.gpus - layout.gpus,
-            -c.memory.headroom,
-        )
-
-    def too_wide(self, layout: Layout) -> bool:
-        """Whether GPUs that share attention span more hosts than the fabric is good for.
-
-        With attention data parallel they are fewer than the tensor parallel size; experts then go over RDMA.
-        """
-        placed = place_layout(self.spec, layout)
-        ranks_of_group = max(1, layout.attention_tp * layout.cp // layout.gpus_per_rank)
-        groups = [placed[i : i + ranks_of_group] for i in range(0, len(placed), ranks_of_group)]
-        spanned = max(len({p.host for p in group}) for group in groups)
-        if self.spec.cluster.fabric == "tcp":
-            return spanned > 1
-        return spanned > verdict.MAX_TENSOR_HOSTS and not self.spec.cluster.gpu.rack_scale
-
     def reject(self, layout: Layout, refusal: Refusal) -> None:
         self.first_refusal = self.first_refusal or refusal
         self.rejected.append(Rejected(layout.label, refusal.code, refusal.reason, layout.pp))
 
     def plan(self, best: Candidate, others: list[Candidate]) -> Plan:
-        passed_over = (Rejected(c.layout.label, *self.why_not(best, c), c.layout.pp) for c in others)
+        passed_over = (
+            Rejected(c.layout.label, *preference.why_not(self.spec, self.target, best, c), c.layout.pp) for c in others
+        )
         rejected = [*passed_over, *self.rejected]
         memory = replace(best.memory, max_context=self.largest(best.layout, self.engine.ladder(self.spec, best.layout)))
         possible = best.holds is not Holds.NOTHING
         held = best.holds is Holds.ASKED or best.settings.context >= self.target
         return self.assemble(best.layout, best.settings, memory, best.verdict, rejected, possible=possible, held=held)
-
-    def why_not(self, best: Candidate, other: Candidate) -> tuple[str, str]:
-        if other.holds is Holds.NOTHING:
-            short = -other.memory.headroom
-            over = f"weights and buffers exceed the fullest GPU by {gib(short)}"
-            return "GLM202", over if short > 0 else "no memory is left for a KV cache"
-        if other.holds is not Holds.ASKED:
-            return "GLM203", f"holds {tokens(other.memory.max_context)}, and {tokens(self.target)} are wanted"
-        if self.too_wide(other.layout) and not self.too_wide(best.layout):
-            return "GLM317", "a tensor-parallel group would span too many hosts for the fabric"
-        return "GLM390", self.less_preferred(best, other)
-
-    def less_preferred(self, best: Candidate, other: Candidate) -> str:
-        idle = self.spec.cluster.gpus - other.layout.gpus
-        if other.layout.pp > best.layout.pp:
-            return f"{plural(other.layout.pp, 'pipeline stage')} where {best.layout.pp} will do"
-        if idle > self.spec.cluster.gpus - best.layout.gpus:
-            return f"leaves {plural(idle, 'GPU')} idle"
-        if other.order != best.order:
-            return f"{other.layout.label} is not the shape of the `{self.spec.request.strategy}` recipes"
-        return f"{other.verdict.value}, with {gib(other.memory.headroom)} of headroom on the fullest GPU"
 
     def nothing(self) -> Plan:
         """No legal layout: a plan with the sizes that were asked for, or the plainest ones."""
