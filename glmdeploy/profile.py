@@ -12,16 +12,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
-    WithJsonSchema,
 )
 
 from glmdeploy.diagnostics import Diagnostic, ProfileError
-from glmdeploy.source import controls
-from glmdeploy.units import exact_size, parse_bandwidth, parse_bytes, parse_tokens
+from glmdeploy.fields import (
+    AUTO,
+    Auto,
+    Bandwidth,
+    Count,
+    Size,
+    Text,
+    Tokens,
+    Word,
+    absolute,
+    clean,
+    dns_label,
+    dns_name,
+    env_names,
+)
+from glmdeploy.units import exact_size
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -30,106 +42,6 @@ if TYPE_CHECKING:
     from glmdeploy.source import Source
 
 API_VERSION = "glmdeploy/v1"
-MAX_GPUS = 1024
-AUTO: Literal["auto"] = "auto"
-_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
-_DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-
-
-def _clean(text: str) -> str:
-    if bad := controls(text):
-        raise ValueError(f"a control or bidirectional character is not allowed: {bad}")
-    return text
-
-
-def _text(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return _clean(text)
-
-
-def _bytes(value: Any) -> int:
-    if isinstance(value, str):
-        return parse_bytes(value)
-    raise ValueError("a size needs its unit, such as `2 TiB`")
-
-
-def _bandwidth(value: Any) -> int:
-    if isinstance(value, str):
-        return parse_bandwidth(value)
-    raise ValueError("a bandwidth needs its unit, such as `2 GB/s`")
-
-
-def _tokens(value: Any) -> Any:
-    if isinstance(value, str) and value != AUTO:
-        return parse_tokens(value)
-    return value
-
-
-def _name(text: str) -> str:
-    if not _DNS_NAME.match(text):
-        raise ValueError(
-            "must be lower case letters, digits, `-` and `.`, at most 63, and start and end with a letter or digit"
-        )
-    return text
-
-
-def _label(text: str) -> str:
-    if not _DNS_LABEL.match(text):
-        raise ValueError(
-            "must be lower case letters, digits and `-`, at most 63, and start and end with a letter or digit"
-        )
-    return text
-
-
-def _absolute(text: str) -> str:
-    if not _text(text).startswith("/") or ".." in text.split("/"):
-        raise ValueError("must be an absolute path without `..`")
-    return text
-
-
-def _word(text: str) -> str:
-    """A name that a command line takes for a value."""
-    if text.startswith("-") or any(c.isspace() for c in _text(text)):
-        raise ValueError("must not start with `-` or hold spaces")
-    return text
-
-
-def _env_names(env: dict[str, str]) -> dict[str, str]:
-    for name in env:
-        if not _ENV_NAME.match(name):
-            raise ValueError(f"`{name}` is not a name for an environment variable")
-    return env
-
-
-_Auto = Literal["auto"]
-Text = Annotated[str, AfterValidator(_text)]
-Word = Annotated[str, AfterValidator(_word)]
-Size = Annotated[
-    int,
-    BeforeValidator(_bytes),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B$", "examples": ["2 TiB"]}),
-]
-Bandwidth = Annotated[
-    int,
-    BeforeValidator(_bandwidth),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B/s$", "examples": ["2 GB/s"]}),
-]
-Tokens = Annotated[
-    Annotated[int, Field(ge=1, le=10_000_000)] | _Auto,
-    BeforeValidator(_tokens),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"const": "auto"},
-                {"type": "integer", "minimum": 1},
-                {"type": "string", "pattern": "^[0-9.]+[kKmM]?$"},
-            ]
-        }
-    ),
-]
-Count = Annotated[int, Field(ge=1, le=MAX_GPUS)]
 
 
 class _Strict(BaseModel):
@@ -139,12 +51,12 @@ class _Strict(BaseModel):
 class WeightSource(_Strict):
     """Where the weights are: exactly one of a path on the hosts, a hub repository, or a Kubernetes claim."""
 
-    path: Annotated[str, AfterValidator(_absolute)] | None = Field(
+    path: Annotated[str, AfterValidator(absolute)] | None = Field(
         None, description="Folder with the checkpoint on every host."
     )
     hub: Text | None = Field(None, description="Repository on the hub, such as `zai-org/GLM-5.2-FP8`.")
     revision: Text | None = Field(None, description="Commit or tag of the hub repository.")
-    claim: Annotated[str, AfterValidator(_name)] | None = Field(
+    claim: Annotated[str, AfterValidator(dns_name)] | None = Field(
         None, description="Existing PersistentVolumeClaim with the checkpoint at its root."
     )
 
@@ -229,18 +141,18 @@ class ServingSection(_Strict):
     strategy: Literal["low-latency", "balanced", "high-throughput"] = Field(
         "low-latency", description="What to optimise for."
     )
-    mtp: bool | _Auto = Field(
+    mtp: bool | Auto = Field(
         AUTO, description="Multi-token prediction (speculative decoding with the model's own draft layer)."
     )
     kv_cache_dtype: Literal["auto", "bf16", "fp8", "nvfp4"] = Field(AUTO, description="Element type of the KV cache.")
-    memory_fraction: Annotated[float, Field(gt=0.1, lt=1.0)] | _Auto = Field(
+    memory_fraction: Annotated[float, Field(gt=0.1, lt=1.0)] | Auto = Field(
         AUTO,
         description="SGLang: static fraction of the memory that is free before loading. vLLM: utilisation of the whole GPU.",
     )
-    prefill_chunk: Annotated[int, Field(ge=64, le=1_048_576, multiple_of=64)] | _Auto = Field(
+    prefill_chunk: Annotated[int, Field(ge=64, le=1_048_576, multiple_of=64)] | Auto = Field(
         AUTO, description="Tokens of one prefill step (a multiple of the KV page of 64)."
     )
-    concurrency: Annotated[int, Field(ge=1, le=65536)] | _Auto = Field(
+    concurrency: Annotated[int, Field(ge=1, le=65536)] | Auto = Field(
         AUTO, description="Most requests that run at a time."
     )
     thinking: Literal["max", "high", "off"] = Field("max", description="Default thinking effort of the server.")
@@ -258,8 +170,8 @@ class ServingSection(_Strict):
 class KubernetesSection(_Strict):
     """Kubernetes names."""
 
-    namespace: Annotated[str, AfterValidator(_label)] = Field("llm", description="Namespace of every object.")
-    storage_class: Annotated[str, AfterValidator(_name)] | None = Field(
+    namespace: Annotated[str, AfterValidator(dns_label)] = Field("llm", description="Namespace of every object.")
+    storage_class: Annotated[str, AfterValidator(dns_name)] | None = Field(
         None, description="StorageClass of the claim that the bundle makes."
     )
 
@@ -267,10 +179,10 @@ class KubernetesSection(_Strict):
 class SecretsSection(_Strict):
     """Names of existing secrets; a value is never written anywhere."""
 
-    api_key: Annotated[str, AfterValidator(_name)] | None = Field(
+    api_key: Annotated[str, AfterValidator(dns_name)] | None = Field(
         None, description="Secret whose key `api-key` is the server's API key."
     )
-    hub_token: Annotated[str, AfterValidator(_name)] | None = Field(
+    hub_token: Annotated[str, AfterValidator(dns_name)] | None = Field(
         None, description="Secret whose key `token` is the hub token."
     )
 
@@ -279,7 +191,7 @@ class Profile(_Strict):
     """One deployment of GLM-5.2."""
 
     apiVersion: Literal["glmdeploy/v1"] = Field(description="Version of this format.")  # noqa: N815  the key's own spelling
-    name: Annotated[str, AfterValidator(_name)] = Field(description="Name of the deployment and of its folder.")
+    name: Annotated[str, AfterValidator(dns_name)] = Field(description="Name of the deployment and of its folder.")
     model: ModelSection = Field(default_factory=ModelSection)
     cluster: ClusterSection
     framework: FrameworkSection
@@ -294,7 +206,7 @@ class Profile(_Strict):
         (),
         description="Refusals that you take on yourself: `floor-only` renders a plan that serves less than 32,768 tokens.",
     )
-    env: Annotated[dict[str, Annotated[str, AfterValidator(_clean)]], AfterValidator(_env_names)] = Field(
+    env: Annotated[dict[str, Annotated[str, AfterValidator(clean)]], AfterValidator(env_names)] = Field(
         default_factory=dict,
         description="Further environment variables of the server, as strings. No secrets.",
     )

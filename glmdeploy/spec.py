@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError
+from glmdeploy.fields import AUTO
 from glmdeploy.hardware import Cluster
-from glmdeploy.profile import AUTO
 from glmdeploy.units import tokens
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import click
 
 from glmdeploy import catalog, pipeline
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
-from glmdeploy.profile import API_VERSION, MAX_GPUS, is_list, is_text
+from glmdeploy.fields import MAX_GPUS
+from glmdeploy.profile import API_VERSION, is_list, is_text
 from glmdeploy.source import Source, controls, from_options, scalar
 
 if TYPE_CHECKING:

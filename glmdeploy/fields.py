@@ -1,0 +1,117 @@
+"""Types of the profile's values: what may be written, and what it becomes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from glmdeploy.source import controls
+from glmdeploy.units import parse_bandwidth, parse_bytes, parse_tokens
+
+AUTO: Literal["auto"] = "auto"
+MAX_GPUS = 1024
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def clean(text: str) -> str:
+    """Text without control characters; ValueError otherwise."""
+    if bad := controls(text):
+        raise ValueError(f"a control or bidirectional character is not allowed: {bad}")
+    return text
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return clean(text)
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, str):
+        return parse_bytes(value)
+    raise ValueError("a size needs its unit, such as `2 TiB`")
+
+
+def _bandwidth(value: Any) -> int:
+    if isinstance(value, str):
+        return parse_bandwidth(value)
+    raise ValueError("a bandwidth needs its unit, such as `2 GB/s`")
+
+
+def _tokens(value: Any) -> Any:
+    if isinstance(value, str) and value != AUTO:
+        return parse_tokens(value)
+    return value
+
+
+def dns_name(text: str) -> str:
+    """A DNS name; ValueError otherwise."""
+    if not _DNS_NAME.match(text):
+        raise ValueError(
+            "must be lower case letters, digits, `-` and `.`, at most 63, and start and end with a letter or digit"
+        )
+    return text
+
+
+def dns_label(text: str) -> str:
+    """A DNS label; ValueError otherwise."""
+    if not _DNS_LABEL.match(text):
+        raise ValueError(
+            "must be lower case letters, digits and `-`, at most 63, and start and end with a letter or digit"
+        )
+    return text
+
+
+def absolute(text: str) -> str:
+    """An absolute path; ValueError otherwise."""
+    if not _text(text).startswith("/") or ".." in text.split("/"):
+        raise ValueError("must be an absolute path without `..`")
+    return text
+
+
+def _word(text: str) -> str:
+    """A name that a command line takes for a value."""
+    if text.startswith("-") or any(c.isspace() for c in _text(text)):
+        raise ValueError("must not start with `-` or hold spaces")
+    return text
+
+
+def env_names(env: dict[str, str]) -> dict[str, str]:
+    """A mapping whose keys name environment variables; ValueError otherwise."""
+    for name in env:
+        if not _ENV_NAME.match(name):
+            raise ValueError(f"`{name}` is not a name for an environment variable")
+    return env
+
+
+Auto = Literal["auto"]
+Text = Annotated[str, AfterValidator(_text)]
+Word = Annotated[str, AfterValidator(_word)]
+Size = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B$", "examples": ["2 TiB"]}),
+]
+Bandwidth = Annotated[
+    int,
+    BeforeValidator(_bandwidth),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B/s$", "examples": ["2 GB/s"]}),
+]
+Tokens = Annotated[
+    Annotated[int, Field(ge=1, le=10_000_000)] | Auto,
+    BeforeValidator(_tokens),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "auto"},
+                {"type": "integer", "minimum": 1},
+                {"type": "string", "pattern": "^[0-9.]+[kKmM]?$"},
+            ]
+        }
+    ),
+]
+Count = Annotated[int, Field(ge=1, le=MAX_GPUS)]
