@@ -106,14 +106,13 @@ def _explain(framework: Framework, version: Version, problem: Problem) -> Findin
 
 def _misplaced(problem: Problem) -> Finding:
     """A word that belongs to no option, or a value that its option does not take."""
-    word, index = problem.word, problem.index
-    if problem.kind == "second-model":
-        return Finding(index, "GLM410", f"`{word}` belongs to no option: {problem.detail}", "keep one of the two")
     if problem.kind == "unused":
-        return Finding(index, "GLM412", f"`{word}`: {problem.detail}", vllm_words.UNUSED, Level.WARNING)
+        return Finding(problem.index, "GLM412", f"`{problem.word}`: {problem.detail}", vllm_words.UNUSED, Level.WARNING)
     if problem.kind == "positional":
-        return Finding(index, "GLM410", f"`{word}` belongs to no option", "quote a value that holds spaces")
-    return Finding(index, "GLM412", f"`{word}`: {problem.detail}")
+        why = f": {problem.detail}" if problem.detail else ""
+        hint = "keep one of the two" if why else "quote a value that holds spaces"
+        return Finding(problem.index, "GLM410", f"`{problem.word}` belongs to no option{why}", hint)
+    return Finding(problem.index, "GLM412", f"`{problem.word}`: {problem.detail}")
 
 
 def _unknown(framework: Framework, version: Version, word: str, index: int) -> Finding:
@@ -200,9 +199,8 @@ def set_twice(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic
         return
     framework, version = plan.spec.framework, plan.spec.version
     words = processes[0].words(leader="x", api_key="x")
-    own = arguments(words[: len(words) - len(plan.spec.extra_args)], framework.launch)
-    plan_line = parse(framework, version, own)
-    ours = {g.option.name for g in plan_line.given} | ({"--model"} if plan_line.positional else set())
+    own = parse(framework, version, arguments(words[: len(words) - len(plan.spec.extra_args)], framework.launch))
+    ours = {g.option.name for g in own.given} | ({"--model"} if own.positional else set())
     for given in parse(framework, version, plan.spec.extra_args, free_words=0).given:
         if given.option.name in ours:
             yield Diagnostic(

@@ -38,7 +38,7 @@ def _names(line: CommandLine) -> Iterator[Problem]:
 def _models(line: CommandLine) -> Iterator[Problem]:
     """`vllm serve` puts the model of `--model` first (utils/argparse_utils.py:325-355)."""
     if line.positional and line.last("--model"):
-        yield Problem(line.positional[0][0], "second-model", line.positional[0][1], "`--model` names the model")
+        yield Problem(line.positional[0][0], "positional", line.positional[0][1], "`--model` names the model")
 
 
 def _adapters(line: CommandLine) -> Iterator[Problem]:

@@ -21,10 +21,11 @@ _MINIMUMS = {
     **dict.fromkeys(("--cuda-graph-prefill-max-context", "--detokenizer-worker-num", "--gpu-id-step"), 1),
     **dict.fromkeys(("--grpc-port", "--grpc-response-timeout-secs", "--max-loras-per-batch"), 1),
     **dict.fromkeys(("--pp-max-micro-batch-size", "--sampling-mask-max-tokens", "--shared-experts-tp-size"), 1),
-    **dict.fromkeys(("--speculative-draft-window-size", "--tokenizer-worker-num"), 1),
+    **dict.fromkeys(("--max-ep-size", "--speculative-draft-window-size", "--tokenizer-worker-num"), 1),
     **dict.fromkeys(("--base-gpu-id", "--mamba-cache-philox-rounds", "--media-url-max-file-size-mb"), 0),
     **dict.fromkeys(("--mm-io-worker-num", "--mm-preprocess-cache-size-mb", "--mm-processor-worker-num"), 0),
     **dict.fromkeys(("--prefill-decode-interval", "--prefill-decode-interval-min-bs", "--swa-prefix-tails"), 0),
+    "--speculative-draft-sink-size": 0,
 }
 # The configuration divides by these, and takes them below 0; it takes the others at 0 too.
 _DIVISORS = ("--nnodes", "--ep-size", "--attn-cp-size")
@@ -54,7 +55,8 @@ def _ep(v: Values) -> int:
 
 def minimums(v: Values) -> str:
     """Numbers that the configuration refuses below a minimum."""
-    return v.below(_MINIMUMS)
+    states = v.wrong(("--mamba-max-states-per-path",), lambda _, number: number == 0 or number < -1)
+    return v.below(_MINIMUMS) or (f"{states} is neither above 0 nor -1" if states else "")
 
 
 def divisors(v: Values) -> str:
@@ -118,8 +120,8 @@ def expert_groups(v: Values) -> str:
 
 def experts(v: Values) -> str:
     """Experts and an expert's columns divide."""
-    ep, spare = _ep(v), v.number("--ep-num-redundant-experts", default=0)
-    width, rest = divmod(tp(v), ep * v.size("--moe-dp-size"))
+    ep, moe_dp, spare = _ep(v), v.size("--moe-dp-size"), v.number("--ep-num-redundant-experts", default=0)
+    width, rest = divmod(tp(v), ep * moe_dp)
     if rest:
         return ""  # `expert_groups` says so
     if tp(v) > v.model.experts:
@@ -128,7 +130,7 @@ def experts(v: Values) -> str:
         return f"{v.model.experts} + {spare} experts are not divisible by expert parallel size {ep}"
     share, rest = divmod(v.model.expert_intermediate, width)
     if rest:
-        return f"an expert's width {v.model.expert_intermediate} is not divisible by {width}"
+        return f"an expert's width {v.model.expert_intermediate} is not divisible by {tp(v)} / ({ep} x {moe_dp})"
     return (
         f"an FP8 expert's share of {share} columns is not a whole number of {_COLUMNS}-wide blocks"
         if v.fp8 and share % _COLUMNS
