@@ -139,7 +139,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     properties = [item for report in reports for item in report.user_properties]
     asked = [value for name, value in properties if name == "asked"]
     rules = [value for name, value in properties if name == "rules"]
-    if not (asked or rules):
+    if not (asked or rules or any(name == "engines" for name, _ in properties)):
         return
     terminalreporter.section("the released parsers")
     for name, value in properties:

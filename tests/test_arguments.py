@@ -194,14 +194,53 @@ S, V, T, K = "sglang", "vllm", "transformers", "ktransformers"
             id="vllm-two-load-balancers",
         ),
         pytest.param(V, "0.31.0", "m --enable-auto-tool-choice", "GLM328", id="vllm-tools-without-parser"),
-        pytest.param(V, "0.31.0", "m --tool-call-parser glm74", "GLM412", id="vllm-tool-parser"),
-        pytest.param(V, "0.31.0", "m --tool-call-parser GLM47", "GLM412", id="vllm-tool-parser-has-a-case"),
+        pytest.param(
+            V, "0.31.0", "m --enable-auto-tool-choice --tool-call-parser glm74", "GLM412", id="vllm-tool-parser"
+        ),
+        pytest.param(
+            V,
+            "0.31.0",
+            "m --enable-auto-tool-choice --tool-call-parser GLM47",
+            "GLM412",
+            id="vllm-tool-parser-has-a-case",
+        ),
         pytest.param(V, "0.31.0", "m --reasoning-parser=glm54", "GLM412", id="vllm-reasoning-parser"),
         pytest.param(V, "0.32.0", "m --reasoning-parser none", "GLM412", id="vllm-reasoning-none-is-newer"),
-        pytest.param(
-            V, "0.31.0", "m --tool-call-parser a --reasoning-parser-plugin a.py", "GLM412", id="vllm-other-plugin"
-        ),
+        pytest.param(V, "0.31.0", "m --reasoning-parser a --tool-parser-plugin a.py", "GLM412", id="vllm-other-plugin"),
         pytest.param(V, "0.31.0", "m --kv-cache-dtype int3", "GLM331", id="vllm-kv-dtype"),
+        pytest.param(V, "0.31.0", "m --model n", "GLM410", id="vllm-two-models"),
+        *(
+            pytest.param(V, "0.31.0", f"m --lora-modules {adapter}", "GLM412", id=f"vllm-adapter-{adapter}")
+            for adapter in ("word", "a=b,c", "a=b 5", "[1]", '{"name":"a"}', '{"name":"a","path":"b","x":1}')
+        ),
+        *(
+            pytest.param(V, "0.33.0", f"m {words}", "GLM331", id=f"vllm{words.replace(' ', '')}")
+            for words in (
+                "-tp -1",
+                "--max-num-seqs -1",
+                "--max-num-batched-tokens -1",
+                "--max-model-len 0",
+                "--max-model-len -2",
+                "--block-size 0",
+                "--numa-bind-nodes 0 -1",
+                "--shutdown-timeout -1",
+            )
+        ),
+        *(
+            pytest.param(S, "0.5.23", words, "GLM331", id=f"sglang{words.replace(' ', '')}")
+            for words in ("--attn-dp-size -1", "--pp-size -1", "--ep-size -1", "--grpc-port 0", "--base-gpu-id -1")
+        ),
+        pytest.param(S, "0.5.23", "--node-rank -1", "GLM320", id="sglang-rank-below-0"),
+        pytest.param(S, "0.5.23", "--moe-dense-tp-size 0", "GLM323", id="sglang-no-dense-width"),
+        pytest.param(S, "0.5.23", "--tp-size 8 --moe-dp-size 2", "GLM323", id="sglang-moe-dp-without-attention-cp"),
+        pytest.param(
+            S,
+            "0.5.23",
+            "--tp-size 8 --ep-size 4 --moe-runner-backend flashinfer_cutlass",
+            "GLM323",
+            id="sglang-runner-wants-whole-expert-parallelism",
+        ),
+        pytest.param(S, "0.5.23", "--tp-size 512", "GLM323", id="sglang-more-ranks-than-experts"),
         pytest.param(V, "0.31.0", "m --gpu-memory-utilization 1.5", "GLM331", id="vllm-fraction"),
         pytest.param(V, "0.31.0", "m --max-num-seqs 0", "GLM331", id="vllm-no-request"),
         pytest.param(
@@ -280,6 +319,28 @@ def test_published_vllm_cells_get_the_engines_own_verdict(version: str) -> None:
             for tool, thought in (("glm47", "glm45"), ("glm45", "glm45"))
         ),
         pytest.param(V, "0.33.0", "m --reasoning-parser glm47", id="vllm-reasoning-glm47"),
+        pytest.param(V, "0.33.0", "m --tool-call-parser glm74", id="vllm-tool-parser-is-not-looked-up"),
+        pytest.param(V, "0.33.0", "--model m", id="vllm-model-as-an-option"),
+        pytest.param(
+            V, "0.33.0", 'm --lora-modules a=b {"name":"a","path":"b","base_model_name":"c"}', id="vllm-adapters"
+        ),
+        pytest.param(V, "0.33.0", "m --max-num-queued-reqs 0 --node-rank 0 --stream-interval 1", id="vllm-minimums"),
+        pytest.param(S, "0.5.23", "--tp-size 8 --ep-size 4", id="sglang-part-of-expert-parallelism"),
+        pytest.param(S, "0.5.23", "--tp-size 8 --moe-dp-size 2 --attn-cp-size 2 --ep-size 4", id="sglang-moe-dp"),
+        pytest.param(S, "0.5.23", "--tp-size 8 --attn-cp-size 2", id="sglang-attention-cp-alone"),
+        pytest.param(S, "0.5.23", "--tp-size 8 --moe-a2a-backend deepep --ep-size 3", id="sglang-all-to-all-sets-ep"),
+        pytest.param(
+            S,
+            "0.5.23",
+            "--tp-size 8 --enable-prefill-cp --cp-strategy zigzag --ep-size 3",
+            id="sglang-zigzag-sets-ep",
+        ),
+        pytest.param(
+            S, "0.5.21", "--chunked-prefill-size 1000 --disaggregation-mode decode", id="sglang-decode-has-no-chunks"
+        ),
+        pytest.param(S, "0.5.21", "--chunked-prefill-size -1 --context-length -1", id="sglang-minus-one"),
+        pytest.param(S, "0.5.21", "--served-model-name S3://bucket/glm", id="sglang-object-storage"),
+        pytest.param(S, "0.5.23", "--base-gpu-id 0 --gpu-id-step 1 --moe-dense-tp-size 1", id="sglang-minimums"),
         pytest.param(V, "0.33.0", "m --reasoning-parser none", id="vllm-reasoning-none"),
         pytest.param(V, "0.31.0", "m --tool-call-parser a --tool-parser-plugin a.py", id="vllm-tool-plugin"),
         pytest.param(
@@ -320,7 +381,9 @@ def test_lint_of_a_command_line_names_the_place(run: Callable[..., Result], tmp_
 
 
 def test_a_misspelt_parser_name_gets_the_right_one() -> None:
-    first, second = _errors(V, "0.33.0", ["m", "--tool-call-parser", "glm74", "--reasoning-parser", "glm-45"])
+    first, second = _errors(
+        V, "0.33.0", ["m", "--enable-auto-tool-choice", "--tool-call-parser", "glm74", "--reasoning-parser", "glm-45"]
+    )
     assert first.endswith("did you mean `glm47`?")
     assert second.endswith("did you mean `glm45`?")
 

@@ -27,7 +27,7 @@ from glmdeploy import catalog, pipeline
 from glmdeploy.commandline import arguments as words_after
 from glmdeploy.diagnostics import Level
 from glmdeploy.rules import arguments, engine
-from glmdeploy.rules import engine_checks as checks
+from glmdeploy.rules.engine_checks import both, sglang, vllm
 from glmdeploy.source import from_options
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from conftest import Result
 
     from glmdeploy.models import Checkpoint, Model
+    from glmdeploy.rules.engine_checks.values import Values
 
 pytestmark = pytest.mark.engines
 
@@ -344,10 +345,12 @@ def test_every_rendered_command_line_is_accepted(
     fail_if(found)
 
 
-def test_the_sweep_is_large() -> None:
+def test_the_sweep_is_large(record_property: Callable[[str, object], None]) -> None:
     for release in RELEASES:
         installed(*release)
-    assert sum(len(sweep(*release)) for release in RELEASES) >= 2000
+    lines = sum(len(sweep(*release)) for release in RELEASES)
+    record_property("engines", f"sweep of {len(RELEASES)} releases: {lines:,} command lines, at least 2,000 wanted")
+    assert lines >= 2000
 
 
 # What the real parsers refuse: framework and the words after its launcher.
@@ -421,7 +424,7 @@ class Pair:
     """Words that one rule refuses, and neighbours that no rule does."""
 
     framework: str
-    check: Callable[[checks.Values], str]
+    check: Callable[[Values], str]
     bad: str
     good: str
     version: str = ""  # of the newest release otherwise
@@ -441,78 +444,83 @@ class Pair:
 
 # One for every rule of `engine.ENGINE_RULES`, in its order.
 PAIRS = (
-    Pair("sglang", checks.nodes_divide, "--tp-size 8 --nnodes 3", "--tp-size 8 --nnodes 2"),
-    Pair("vllm", checks.nodes_divide, "-tp 16 --nnodes 3", "-tp 16 --nnodes 2"),
+    Pair("sglang", both.nodes_divide, "--tp-size 8 --nnodes 3", "--tp-size 8 --nnodes 2"),
+    Pair("vllm", both.nodes_divide, "-tp 16 --nnodes 3", "-tp 16 --nnodes 2"),
     Pair(
-        "sglang", checks.rank_in_range, "--tp-size 8 --nnodes 2 --node-rank 2", "--tp-size 8 --nnodes 2 --node-rank 1"
+        "sglang", sglang.rank_in_range, "--tp-size 8 --nnodes 2 --node-rank 2", "--tp-size 8 --nnodes 2 --node-rank 1"
     ),
-    Pair("vllm", checks.rank_in_range, "-tp 16 --nnodes 2 --node-rank 2", "-tp 16 --nnodes 2 --node-rank 1"),
+    Pair("vllm", vllm.rank_in_range, "-tp 16 --nnodes 2 --node-rank 2", "-tp 16 --nnodes 2 --node-rank 1"),
     Pair(
         "sglang",
-        checks.stages_and_ranks,
+        sglang.stages_and_ranks,
         "--tp-size 2 --pp-size 5 --nnodes 2",
         "--tp-size 2 --pp-size 4 --nnodes 2",
     ),
-    Pair("sglang", checks.heads, "--tp-size 3", "--tp-size 4", model=BF16),
-    Pair("vllm", checks.heads, "-tp 10", "-tp 8", model=BF16),
-    Pair("sglang", checks.experts, "--tp-size 8 --ep-size 8 --ep-num-redundant-experts 3", "--tp-size 8 --ep-size 8"),
-    Pair("sglang", checks.dense, "--tp-size 8 --moe-dense-tp-size 2", "--tp-size 8 --moe-dense-tp-size 1"),
-    Pair("vllm", checks.vllm_blocks, "-tp 32", "-tp 16"),
-    Pair("sglang", checks.page, "--chunked-prefill-size 1000", "--chunked-prefill-size 1024"),
+    Pair("sglang", sglang.attention_groups, "--tp-size 8 --attn-dp-size 3", "--tp-size 8 --attn-dp-size 4"),
+    Pair("sglang", sglang.heads, "--tp-size 3", "--tp-size 4", model=BF16),
+    Pair("vllm", vllm.heads, "-tp 10", "-tp 8", model=BF16),
+    Pair("sglang", sglang.expert_groups, "--tp-size 8 --ep-size 3", "--tp-size 8 --ep-size 4"),
+    Pair("sglang", sglang.experts, "--tp-size 8 --ep-size 8 --ep-num-redundant-experts 3", "--tp-size 8 --ep-size 8"),
+    Pair("sglang", sglang.dense, "--tp-size 8 --moe-dense-tp-size 2", "--tp-size 8 --moe-dense-tp-size 1"),
+    Pair("vllm", vllm.blocks, "-tp 32", "-tp 16"),
+    Pair("sglang", sglang.page, "--chunked-prefill-size 1000", "--chunked-prefill-size 1024"),
     Pair(
         "sglang",
-        checks.context_parallel,
+        sglang.context_parallel,
         "--tp-size 8 --enable-prefill-cp --attn-cp-size 8",
         "--tp-size 8 --enable-prefill-cp --attn-cp-size 8 --cp-strategy interleave",
     ),
-    Pair("vllm", checks.vllm_dcp, "-tp 8 --decode-context-parallel-size 3", "-tp 8 --decode-context-parallel-size 2"),
+    Pair("sglang", sglang.dcp_divides, "--tp-size 8 --dcp-size 3", "--tp-size 8 --dcp-size 2"),
+    Pair("vllm", vllm.dcp_divides, "-tp 8 --decode-context-parallel-size 3", "-tp 8 --decode-context-parallel-size 2"),
     Pair(
         "sglang",
-        checks.speculative_pipeline,
+        sglang.speculative_pipeline,
         "--tp-size 8 --pp-size 2 --speculative-algorithm EAGLE",
         "--tp-size 8 --pp-size 1 --speculative-algorithm EAGLE",
     ),
     Pair(
         "vllm",
-        checks.speculative_pipeline,
+        vllm.speculative_pipeline,
         '-tp 8 -pp 2 --speculative-config {"method":"mtp","num_speculative_tokens":3}',
         '-tp 8 -pp 1 --speculative-config {"method":"mtp","num_speculative_tokens":3}',
         version="0.23.0",
     ),
-    Pair("sglang", checks.replicas, "--tp-size 2 --nnodes 2 --dp-size 2", "--tp-size 2 --dp-size 2"),
-    Pair("sglang", checks.served_name, "--served-model-name glm:5", "--served-model-name glm-5"),
-    Pair("sglang", checks.keys_and_workers, "--api-key k --tokenizer-worker-num 2", "--api-key k"),
+    Pair("sglang", sglang.replicas, "--tp-size 2 --nnodes 2 --dp-size 2", "--tp-size 2 --dp-size 2"),
+    Pair("sglang", sglang.served_name, "--served-model-name glm:5", "--served-model-name glm-5"),
+    Pair("sglang", sglang.keys_and_workers, "--api-key k --tokenizer-worker-num 2", "--api-key k"),
     Pair(
-        "sglang", checks.tls, "--ssl-keyfile /etc/hostname", "--ssl-keyfile /etc/hostname --ssl-certfile /etc/hostname"
+        "sglang", sglang.tls, "--ssl-keyfile /etc/hostname", "--ssl-keyfile /etc/hostname --ssl-certfile /etc/hostname"
     ),
-    Pair("sglang", checks.context, "--context-length 2000000", "--context-length 1048576"),
-    Pair("vllm", checks.context, "--max-model-len 1048577", "--max-model-len 1048576"),
+    Pair("sglang", both.context, "--context-length 2000000", "--context-length 1048576"),
+    Pair("vllm", both.context, "--max-model-len 1048577", "--max-model-len 1048576"),
     Pair(
         "vllm",
-        checks.ray,
+        vllm.ray,
         "-tp 2 --nnodes 2 --distributed-executor-backend ray",
         "-tp 2 --nnodes 2 --distributed-executor-backend mp",
     ),
-    Pair("vllm", checks.headless, "--headless --api-server-count 2", "--headless"),
+    Pair("vllm", vllm.headless, "--headless --api-server-count 2", "--headless"),
     Pair(
         "vllm",
-        checks.load_balancers,
+        vllm.load_balancers,
         "-dp 2 --data-parallel-size-local 1 --data-parallel-hybrid-lb --data-parallel-external-lb",
         "-dp 2 --data-parallel-size-local 1 --data-parallel-hybrid-lb --data-parallel-address 127.0.0.1",
     ),
     Pair(
         "vllm",
-        checks.tool_parser,
+        vllm.tool_parser,
         "--enable-auto-tool-choice",
         "--enable-auto-tool-choice --tool-call-parser glm47",
     ),
-    Pair("sglang", checks.sizes, "--tp-size 8 --nnodes 0", "--tp-size 8 --nnodes 1"),
-    Pair("vllm", checks.sizes, "-tp 0", "-tp 1"),
-    Pair("vllm", checks.vllm_kv_dtype, "--kv-cache-dtype int3", "--kv-cache-dtype fp8"),
-    Pair("vllm", checks.vllm_ranges, "--max-num-seqs 1024 --max-num-batched-tokens 512", "--max-num-seqs 64"),
+    Pair("sglang", sglang.minimums, "--base-gpu-id -1", "--base-gpu-id 0"),
+    Pair("sglang", sglang.divisors, "--tp-size 8 --nnodes 0", "--tp-size 8 --nnodes 1"),
+    Pair("sglang", sglang.sizes, "--tp-size 0", "--tp-size 1"),
+    Pair("vllm", vllm.minimums, "-tp -1", "-tp 1"),
+    Pair("vllm", vllm.kv_dtype, "--kv-cache-dtype int3", "--kv-cache-dtype fp8"),
+    Pair("vllm", vllm.ranges, "--max-num-seqs 1024 --max-num-batched-tokens 512", "--max-num-seqs 64"),
     Pair(
         "vllm",
-        checks.speculative_json,
+        vllm.speculative_json,
         '--speculative-config {"num_speculative_tokens":3}',
         '--speculative-config {"method":"mtp","num_speculative_tokens":3}',
     ),
@@ -609,7 +617,7 @@ def test_odd_words_get_the_parsers_own_verdict(
     answers, found = ask(framework, version, questions), []
     refused = 0
     for (argv, _), answer in zip(questions, answers, strict=True):
-        theirs = answer["stage"] == "parser"
+        theirs = answer["stage"] in {"parser", "names of parsers"}
         codes = [code for code, rule in refusals(framework, version, argv) if not rule and code not in OURS_ALONE]
         if theirs != bool(codes):
             taker = "glmdeploy" if theirs else "the parser"
@@ -634,18 +642,29 @@ SIZES = {
 }
 
 
+# Beside any value of these another option must stand.
+NEEDY = {
+    "sglang": {
+        *("--elastic-ep-initial-size", "--elastic-ep-join-rank-offset"),
+        *("--return-aux-hidden-state-layer-ids", "--speculative-draft-sink-size"),
+    },
+    "vllm": {"--data-parallel-rank", "--grpc-port", "--numa-bind-nodes"},
+}
+
+
 @pytest.mark.parametrize("framework", ["sglang", "vllm"])
 def test_odd_words_get_the_configurations_own_verdict(
     framework: str, ask: Callable[..., list[Any]], record_property: Callable[[str, object], None]
 ) -> None:
-    """What our rules of the configuration refuse of them it refuses, and we refuse its sizes below 1."""
+    """What our rules of the configuration refuse of them it refuses, and we refuse its sizes and numbers below their minimum."""
     version = str(max(catalog.load().frameworks[framework].tested))
     asked: dict[Question, list[str]] = {}
     for words in odd_words(framework, version):
         argv = launched(framework, FP8, *words)
         said = list(refusals(framework, version, argv))
         ours = [code for code, rule in said if rule and rule.when == "config"]
-        if all(rule and rule.when == "config" for _, rule in said) and (ours or words[0] in SIZES[framework]):
+        small = words[-1] in {"0", "-1"} and words[0] not in NEEDY[framework]
+        if all(rule and rule.when == "config" for _, rule in said) and (ours or small or words[0] in SIZES[framework]):
             asked[argv, ()] = ours
     answers, found = ask(framework, version, list(asked)), []
     for ((argv, _), ours), answer in zip(asked.items(), answers, strict=True):

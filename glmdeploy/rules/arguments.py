@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from glmdeploy import catalog
 from glmdeploy.commandline import CommandLine, Given, Problem, arguments, read
 from glmdeploy.diagnostics import Diagnostic, Level
+from glmdeploy.rules import vllm_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from glmdeploy.flags import Framework, VariableTable
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
-
-# Options whose names another option adds to: beside it any word may be right.
-PLUGINS = {"--tool-call-parser": "--tool-parser-plugin", "--reasoning-parser": "--reasoning-parser-plugin"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,8 @@ def parse(
 
 def judge(framework: Framework, version: Version, line: CommandLine) -> list[Finding]:
     """Every finding about a command line that `parse` read for ``version``, in order."""
-    found = [_explain(framework, version, problem) for problem in line.problems if not _of_plugin(line, problem)]
+    problems = vllm_words.judge(line) if framework.id == "vllm" else line.problems
+    found = [_explain(framework, version, problem) for problem in problems]
     for given in line.given:
         if given.option.deprecated:
             note = "" if given.option.deprecated == "yes" else given.option.deprecated
@@ -65,12 +64,6 @@ def judge(framework: Framework, version: Version, line: CommandLine) -> list[Fin
     for index, word in line.unknown:
         found.append(Finding(index, "GLM420", f"`{word}` is known only when the command runs", _UNKNOWN, Level.NOTE))
     return sorted([*found, *_conflicts(line)], key=lambda f: f.index)
-
-
-def _of_plugin(line: CommandLine, problem: Problem) -> bool:
-    """Whether the word that is not among the choices may be the name of a plugin."""
-    given = next((g for g in line.given if g.index == problem.index and problem.kind == "choice"), None)
-    return given is not None and line.last(PLUGINS.get(given.option.name, "")) is not None
 
 
 _UNKNOWN = "write the options out; rules that hang on what is not there were left out"
@@ -109,9 +102,18 @@ def _explain(framework: Framework, version: Version, problem: Problem) -> Findin
         return Finding(
             index, "GLM415", message, "write the full name: a new option can make it ambiguous", Level.WARNING
         )
+    return _misplaced(problem)
+
+
+def _misplaced(problem: Problem) -> Finding:
+    """A word that belongs to no option, or a value that its option does not take."""
+    if problem.kind == "unused":
+        return Finding(problem.index, "GLM412", f"`{problem.word}`: {problem.detail}", vllm_words.UNUSED, Level.WARNING)
     if problem.kind == "positional":
-        return Finding(index, "GLM410", f"`{word}` belongs to no option", "quote a value that holds spaces")
-    return Finding(index, "GLM412", f"`{word}`: {problem.detail}")
+        why = f": {problem.detail}" if problem.detail else ""
+        hint = "keep one of the two" if why else "quote a value that holds spaces"
+        return Finding(problem.index, "GLM410", f"`{problem.word}` belongs to no option{why}", hint)
+    return Finding(problem.index, "GLM412", f"`{problem.word}`: {problem.detail}")
 
 
 def _unknown(framework: Framework, version: Version, word: str, index: int) -> Finding:
@@ -198,8 +200,8 @@ def set_twice(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic
         return
     framework, version = plan.spec.framework, plan.spec.version
     words = processes[0].words(leader="x", api_key="x")
-    own = arguments(words[: len(words) - len(plan.spec.extra_args)], framework.launch)
-    ours = {g.option.name for g in parse(framework, version, own).given}
+    own = parse(framework, version, arguments(words[: len(words) - len(plan.spec.extra_args)], framework.launch))
+    ours = {g.option.name for g in own.given} | ({"--model"} if own.positional else set())
     for given in parse(framework, version, plan.spec.extra_args, free_words=0).given:
         if given.option.name in ours:
             yield Diagnostic(

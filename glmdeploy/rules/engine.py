@@ -1,22 +1,22 @@
 """Engines: what their options must obey together. argparse accepts each word; the server then stops.
 
-Each rule cites where the engine checks it and when: `config` while it reads its arguments (the real engine
-configuration confirms these), `build` while it builds the model, which no parser sees.
+The rules stand in `engine_table`.
 """
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from glmdeploy.commandline import arguments
 from glmdeploy.diagnostics import Diagnostic
-from glmdeploy.rules import engine_checks as checks
 from glmdeploy.rules.arguments import parse
+from glmdeploy.rules.engine_checks.values import UnknownValueError, Values
+from glmdeploy.rules.engine_table import ENGINE_RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from packaging.version import Version
 
@@ -25,18 +25,7 @@ if TYPE_CHECKING:
     from glmdeploy.flags import Framework
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
-
-
-@dataclass(frozen=True)
-class EngineRule:
-    """One rule of one engine."""
-
-    code: str
-    framework: str
-    check: Callable[[checks.Values], str]
-    source: str
-    when: Literal["config", "build"]
-    hint: str = ""
+    from glmdeploy.rules.engine_table import EngineRule
 
 
 @dataclass(frozen=True)
@@ -48,72 +37,6 @@ class Broken:
     given: Given | None
 
 
-_S, _V = "sglang 0.5.23 ", "vllm 0.33.0 "
-ENGINE_RULES: tuple[EngineRule, ...] = (
-    EngineRule("GLM320", "sglang", checks.nodes_divide, _S + "arg_groups/validation_hook.py:179", "config"),
-    EngineRule("GLM320", "vllm", checks.nodes_divide, _V + "config/parallel.py", "config"),
-    EngineRule("GLM320", "sglang", checks.rank_in_range, _S + "arg_groups/validation_hook.py", "config"),
-    EngineRule("GLM320", "vllm", checks.rank_in_range, _V + "config/parallel.py", "config"),
-    EngineRule(
-        "GLM321", "sglang", checks.stages_and_ranks, _S + "entrypoints/engine.py:2062-2075 (not guarded there)", "build"
-    ),
-    EngineRule(
-        "GLM322",
-        "sglang",
-        checks.heads,
-        _S + "arg_groups/parallel_hook.py:159-163, :326; models/deepseek_v2.py:2057",
-        "build",
-    ),
-    EngineRule("GLM322", "vllm", checks.heads, _V + "config/model.py verify_with_parallel_config", "config"),
-    EngineRule(
-        "GLM323",
-        "sglang",
-        checks.experts,
-        _S + "layers/moe/fused_moe_triton/layer.py:414-427; quantization/fp8.py:1575",
-        "build",
-    ),
-    EngineRule("GLM323", "sglang", checks.dense, _S + "arg_groups/validation_hook.py:207", "config"),
-    EngineRule(
-        "GLM323",
-        "vllm",
-        checks.vllm_blocks,
-        _V + "model_executor/layers/quantization validate_fp8_block_shape",
-        "build",
-    ),
-    EngineRule("GLM324", "sglang", checks.page, _S + "arg_groups/validation_hook.py:244", "config"),
-    EngineRule(
-        "GLM325",
-        "sglang",
-        checks.context_parallel,
-        _S + "models/deepseek_v2.py:135; distributed/parallel_state.py:2642",
-        "config",
-        "the default before 0.5.20 was `--cp-strategy interleave` with sparse attention",
-    ),
-    EngineRule("GLM325", "vllm", checks.vllm_dcp, _V + "config/parallel.py", "config"),
-    EngineRule("GLM326", "sglang", checks.speculative_pipeline, _S + "arg_groups/validation_hook.py:122-171", "config"),
-    EngineRule(
-        "GLM326",
-        "vllm",
-        checks.speculative_pipeline,
-        "vllm 0.23.0 and 0.29.0: the draft class has no pipeline support",
-        "config",
-    ),
-    EngineRule("GLM327", "sglang", checks.replicas, _S + "arg_groups/parallel_hook.py", "config"),
-    EngineRule("GLM328", "sglang", checks.served_name, _S + "arg_groups/validation_hook.py:214", "config"),
-    EngineRule("GLM328", "sglang", checks.keys_and_workers, _S + "entrypoints/http_server.py:259", "build"),
-    EngineRule("GLM328", "sglang", checks.tls, _S + "arg_groups/serving_hook.py:47-70", "config"),
-    EngineRule("GLM329", "sglang", checks.context, "the model's max_position_embeddings", "config"),
-    EngineRule("GLM329", "vllm", checks.context, _V + "config/model.py max_model_len", "config"),
-    EngineRule("GLM330", "vllm", checks.ray, _V + "config/parallel.py", "config"),
-    EngineRule("GLM330", "vllm", checks.headless, _V + "entrypoints/cli/serve.py", "config"),
-    EngineRule("GLM330", "vllm", checks.load_balancers, _V + "config/parallel.py", "config"),
-    EngineRule("GLM328", "vllm", checks.tool_parser, _V + "entrypoints/openai/cli_args.py", "config"),
-    EngineRule("GLM331", "sglang", checks.sizes, _S + "arg_groups/parallel_hook.py: divides by them", "config"),
-    EngineRule("GLM331", "vllm", checks.sizes, _V + "config/parallel.py", "config"),
-    EngineRule("GLM331", "vllm", checks.vllm_kv_dtype, _V + "config/cache.py CacheDType", "config"),
-    EngineRule("GLM331", "vllm", checks.vllm_ranges, _V + "config/cache.py, config/scheduler.py", "config"),
-    EngineRule("GLM330", "vllm", checks.speculative_json, _V + "config/speculative.py", "config"),
-)
 # sglang-kt is a fork: the rules of SGLang hold there too.
 _FAMILY = {"ktransformers": "sglang"}
 
@@ -128,8 +51,8 @@ def judge(
     family = _FAMILY.get(framework.id, framework.id)
     for rule in ENGINE_RULES:
         if rule.framework == family:
-            values = checks.Values(framework, version, line, env or {})
-            with contextlib.suppress(checks.UnknownValueError):
+            values = Values(framework, version, line, env or {})
+            with contextlib.suppress(UnknownValueError):
                 if why := rule.check(values):
                     yield Broken(rule, why, max(values.given, key=lambda g: g.index, default=None))
 
@@ -182,7 +105,8 @@ def expert_widths(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagno
     """The experts or their columns do not divide
 
     256 experts (and redundant ones) by the expert parallel size, 2,048 columns by what is left of tensor parallelism,
-    in whole blocks of 128 for FP8; the dense layers' own size is 1 or the tensor parallel size.
+    in whole blocks of 128 for FP8; expert parallelism and MoE data parallelism divide the tensor parallel size, and the
+    dense layers' own size is 1 or that size.
     """
     yield from _said(plan, processes, "GLM323")
 
@@ -247,8 +171,9 @@ def vllm_modes(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnosti
 
 
 def engine_values(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """A value that the parser takes and the engine's configuration does not
+    """A value that the parser takes and the engine does not
 
-    vLLM checks the KV cache's data type, fractions and request limits only when it builds its configuration.
+    Both check the minimums of their numbers only when they build their configuration, and vLLM the KV cache's data type
+    and fractions; SGLang takes a tensor parallel, pipeline or data parallel size of 0, and starts no rank.
     """
     yield from _said(plan, processes, "GLM331")
