@@ -23,8 +23,8 @@ def stand_in(name: str) -> None:
     sys.modules[name] = module
 
 
-def prepare() -> asked.Ask:
-    """Build the parser of this release."""
+def parser() -> argparse.ArgumentParser:
+    """The parser of this release."""
     unchecked = ModuleType("transformers.dependency_versions_check")  # see transformers_parser.py
     unchecked.__dict__["dep_version_check"] = lambda *_: None
     sys.modules[unchecked.__name__] = unchecked
@@ -36,12 +36,18 @@ def prepare() -> asked.Ask:
         stand_in(f"torchvision{name}")
     from sglang.srt.server_args import ServerArgs  # noqa: PLC0415  it takes 10 s, and stdin is read before
 
-    parser = argparse.ArgumentParser(prog="sglang serve")
-    ServerArgs.add_cli_args(parser)
-    known = list(parser._option_string_actions)  # noqa: SLF001  argparse has no public list
+    made = argparse.ArgumentParser(prog="sglang serve")
+    ServerArgs.add_cli_args(made)
+    return made
+
+
+def prepare() -> asked.Ask:
+    """Build the parser of this release."""
+    made = parser()
+    known = list(made._option_string_actions)  # noqa: SLF001  argparse has no public list
 
     def ask(words: list[str], progress: asked.Progress) -> Iterable[str]:
-        parser.parse_args(words)
+        made.parse_args(words)
         progress.stage = "parsed"
         return known
 
