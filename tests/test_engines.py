@@ -106,6 +106,22 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, Sequenc
     return asker
 
 
+_MX = {"dtype": "fp4", "qscheme": "per_group", "group_size": 32, "ch_axis": -1, "scale_format": "e8m0", "symmetric": None}
+
+
+def _unquantised(layer: int) -> list[str]:
+    """Everything but routed experts; of the MTP layer, layer 78, everything."""
+    of_mlp = [f"{kind}_proj" for kind in ("gate", "up", "down")]
+    names = [f"self_attn.{name}_proj" for name in ("q_a", "q_b", "kv_b", "o")] + ["self_attn.kv_a_proj_with_mqa"]
+    names += [f"self_attn.indexer.{name}" for name in ("wq_b", "wk", "weights_proj")]
+    if layer < 3:
+        return names + [f"mlp.{name}" for name in of_mlp]
+    names += ["mlp.gate", *(f"mlp.shared_experts.{name}" for name in of_mlp)]
+    if layer == 78:
+        names += ["eh_proj", "shared_head.head", *(f"mlp.experts.*.{name}" for name in of_mlp)]
+    return names
+
+
 QUANTIZATION: dict[str, Any] = {
     "bf16": None,
     "fp8": {"quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3", "weight_block_size": [128, 128]},
@@ -122,10 +138,17 @@ QUANTIZATION: dict[str, Any] = {
     },
     "mxfp4": {
         "quant_method": "quark",
-        "global_quant_config": {},
+        "global_quant_config": {
+            "weight": {**_MX, "is_dynamic": False},
+            "input_tensors": {**_MX, "is_dynamic": True},
+            "output_tensors": None,
+            "bias": None,
+        },
         "layer_quant_config": {},
+        "layer_type_quant_config": {},
         "export": {"kv_cache_group": [], "pack_method": "reorder"},
-        "exclude": ["lm_head"],
+        # names of the kind that vLLM 0.33.0 quotes from the checkpoint's own (quantization/quark/utils.py:41-47)
+        "exclude": ["lm_head", *(f"model.layers.{i}.{name}" for i in range(79) for name in _unquantised(i))],
     },
     "w4afp8": {"quant_method": "w4afp8"},
 }

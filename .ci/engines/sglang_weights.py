@@ -51,9 +51,13 @@ def prepare(gpu: weighed.Gpu) -> weighed.Build:
     weighed.pretended_cuda(gpu)
     sys.meta_path.insert(0, weighed.StandIns(*COMPILED))
     sys.meta_path.append(weighed.StandIns(*UNUSED))
+    if gpu.amd:
+        importlib.import_module("triton").runtime.driver.set_active(weighed.Nothing("driver"))
     importlib.import_module("deep_gemm").get_num_sms = lambda: 132
     versions()
     parser = sglang_parser.parser()
+    common: Any = importlib.import_module("sglang.srt.utils.common")
+    common.get_amdgpu_memory_capacity = lambda: gpu.memory / 2**20  # it asks a program that AMD's driver brings
     for module in ("model_loader.loader", "models.registry"):
         importlib.import_module(f"sglang.srt.{module}")
 

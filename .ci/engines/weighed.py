@@ -270,6 +270,9 @@ def serve(prepare: Callable[[Gpu], Build]) -> NoReturn:
     given = json.load(sys.stdin)
     out, sys.stdout = sys.stdout, sys.stderr
     os.environ.update({"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"})
+    # some variables are read when the framework is imported: set those that all questions agree on
+    environments = [set(question["env"].items()) for question in given["questions"]]
+    os.environ.update(dict(set.intersection(*environments)))
     try:
         build = prepare(Gpu(**given["gpu"]))
     except ImportError:
