@@ -2,9 +2,10 @@
 
 Standard input is ``{"gpu": {"compute", "name", "memory"}, "questions": [...]}``. A question is ``{"argv", "env",
 "rank"}``: a plan's own command line, and the rank of the world whose model is built from it. Its answer is ``{"ok",
-"error", "classes", "layers", "parameters", "buffers", "groups"}``: bytes of distinct tensors over the model and, where
-the command line asks for one, its draft model, after the engine's own sharing between the two. ``groups`` are the
-parameters' bytes by name, layer numbers left out. GLMDEPLOY_CONFIGS names the folder of configurations.
+"error", "classes", "layers", "built", "parameters", "buffers", "groups"}``: bytes of distinct tensors over the model and,
+where the command line asks for one, its draft model, after the engine's own sharing between the two. ``built`` are the
+parameters while they are loaded, ``parameters`` what they become (see CHANGES), ``groups`` these by name, layer numbers
+left out. GLMDEPLOY_CONFIGS names the folder of configurations.
 
 What is the engine's own: its argument parser, configuration, rank arithmetic, quantisation and every layer's
 constructor. What is pretended: the GPU's properties, process groups (torch's fake backend) and compiled kernels, which
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     # The model and its draft model, and the layers that the model holds.
     Build = Callable[[list[str], int], tuple[Sequence[torch.nn.Module], tuple[int, int]]]
 
+# Quantisation methods that hold a weight in another type once it is loaded, by code that takes no kernel.
+CHANGES = frozenset({"W4AFp8MoEMethod"})
 PIECES = re.compile(r"\.\d+(?=\.|$)")
 
 
@@ -205,8 +208,9 @@ def on_meta() -> Iterator[None]:
 
     class Redirect(TorchFunctionMode):
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
-            if getattr(function, "__name__", "") == "cuda":
-                return args[0].to("meta")
+            name = getattr(function, "__name__", "")
+            if name in {"cuda", "item"}:  # no tensor here has a value
+                return args[0].to("meta") if name == "cuda" else 0
             named = {name: moved(value) for name, value in (kwargs or {}).items()}
             return function(*map(moved, args), **named)
 
@@ -219,7 +223,7 @@ def on_meta() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def weigh(models: Iterable[torch.nn.Module]) -> dict[str, object]:
+def weigh(models: Iterable[torch.nn.Module]) -> dict[str, Any]:
     """Bytes of distinct parameters and buffers, and of the parameters by name."""
     seen: set[int] = set()
     groups: Counter[str] = Counter()
@@ -241,7 +245,12 @@ def answer(question: dict[str, Any], build: Build) -> dict[str, object]:
     try:
         models, layers = build(question["argv"], question["rank"])
         classes = [f"{type(model).__module__}.{type(model).__name__}" for model in models]
-        return {"ok": True, "error": "", "classes": classes, "layers": layers, **weigh(models)}
+        built = weigh(models)["parameters"]
+        with on_meta():
+            for module in (module for model in models for module in model.modules()):
+                if type(method := getattr(module, "quant_method", None)).__name__ in CHANGES:
+                    method.process_weights_after_loading(module)
+        return {"ok": True, "error": "", "classes": classes, "layers": layers, "built": built, **weigh(models)}
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a framework raises is its refusal
         traceback.print_exc()
         place = traceback.extract_tb(error.__traceback__)[-1]
