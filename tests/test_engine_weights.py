@@ -22,6 +22,7 @@ from test_engines import ENGINES, LEADER, SCRIPTS, installed, model_config, of_e
 
 from glmdeploy import catalog
 from glmdeploy.frameworks import LAUNCH
+from glmdeploy.models import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,12 +47,14 @@ GPUS = {
     "gfx950": ("4xmi355x", "8xmi355x"),
 }
 CHECKPOINTS = ("fp8", "bf16", "nvfp4", "mxfp4", "w4afp8")
-# What a profile may say about its layout; the planner chooses the rest.
+# What a profile may say about its layout; the planner chooses the rest. The newest releases are built with all of them,
+# the default ones with the first two.
 WISHES: tuple[dict[str, Any], ...] = (
     {},
     {"serving": {"mtp": False}},
     {"layout": {"pp": 2}},
     {"layout": {"tp": 8, "ep": 8}},
+    {"layout": {"tp": 8, "ep": 8}, "serving": {"mtp": True}},
     {"layout": {"tp": 4, "pp": 2}},
 )
 PER_MILLE = 1000
@@ -94,7 +97,8 @@ class Stage:
 def chosen(framework: str, version: str, compute: str) -> list[Plan]:
     """Every different layout that the planner chooses for these GPUs, once."""
     found: dict[object, Plan] = {}
-    for gpus, checkpoint, wish in product(GPUS[compute], CHECKPOINTS, WISHES):
+    wishes = WISHES if version == releases(framework)[-1] else WISHES[:2]
+    for gpus, checkpoint, wish in product(GPUS[compute], CHECKPOINTS, wishes):
         plan = plan_for(framework, gpus, model={"checkpoint": checkpoint}, framework={"version": version}, **wish)
         layout = plan.layout
         if plan.refusal is None and layout.partition and plan.possible:
@@ -113,7 +117,12 @@ def explained(stage: Stage) -> Iterator[tuple[str, int]]:
     plan, (first, end) = stage.plan, stage.layers
     model, checkpoint, layout = plan.spec.model, plan.spec.checkpoint.id, plan.layout
     moe = end - max(first, model.dense_layers)
+    absent = model.experts - model.experts // layout.ep
     if plan.spec.framework.id == "sglang":
+        if checkpoint == "fp8" and plan.spec.cluster.gpu.vendor == "amd":
+            indexed = sum(first <= i < end for i in model.full_indexer_layers) + stage.draft
+            fp8, bf16 = (FORMATS[name](model.index_head, model.hidden) for name in ("fp8_block", "bf16"))
+            yield "the indexer's key projection: FP8 on AMD, and we count BF16", (fp8 - bf16) * indexed
         if checkpoint in {"fp8", "nvfp4", "mxfp4"}:
             scaled = end - first + (stage.draft and checkpoint != "nvfp4")
             yield "KV scales: two FP32 for each of two attention layers a decoder layer", 16 * scaled
@@ -122,11 +131,12 @@ def explained(stage: Stage) -> Iterator[tuple[str, int]]:
         if checkpoint == "nvfp4" and stage.draft:
             scales = model.vocab // layout.tp * model.hidden // 16 + 8
             yield "scales of the draft's NVFP4 head: the weight is replaced by the model's, they stay", scales
+        if checkpoint == "nvfp4":
+            yield "weight scales of other ranks' experts: three FP32 each, which we count", -12 * absent * moe
     else:
         if checkpoint == "nvfp4":
             yield "KV scales: two FP32 a decoder layer", 8 * (end - first + stage.draft)
-            absent = model.experts - model.experts // layout.ep
-            yield "scales of other ranks' experts: six FP32 an expert, which we count on every rank", -24 * absent * moe
+            yield "scales of other ranks' experts: six FP32 each, which we count", -24 * absent * moe
         if checkpoint == "mxfp4" and stage.draft:
             yield "the draft's router bias: BF16, and we count FP32", -2 * model.experts
 
@@ -154,7 +164,14 @@ def built(release: tuple[Path, Path], script: str, home: Path, stages: list[Stag
     pretended = {"compute": gpu.compute, "name": gpu.name, "memory": gpu.memory_bytes}
     asked = json.dumps({"gpu": pretended, "questions": [stage.question for stage in stages]})
     done = subprocess.run(
-        [python, SCRIPTS / script], input=asked, env=env, cwd=home, capture_output=True, text=True, timeout=1200, check=False
+        [python, SCRIPTS / script],
+        input=asked,
+        env=env,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
     )
     assert done.returncode == 0, f"{wheel.name} builds nothing:\n{done.stderr[-3000:]}"
     return json.loads(done.stdout)

@@ -106,7 +106,14 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, Sequenc
     return asker
 
 
-_MX = {"dtype": "fp4", "qscheme": "per_group", "group_size": 32, "ch_axis": -1, "scale_format": "e8m0", "symmetric": None}
+_MX = {
+    "dtype": "fp4",
+    "qscheme": "per_group",
+    "group_size": 32,
+    "ch_axis": -1,
+    "scale_format": "e8m0",
+    "symmetric": None,
+}
 
 
 def _unquantised(layer: int) -> list[str]:
@@ -132,7 +139,14 @@ QUANTIZATION: dict[str, Any] = {
         "kv_cache_scheme": {"dynamic": False, "num_bits": 8, "type": "float"},
         # as in the checkpoint: only routed experts are quantised, and none of the MTP layer's
         "ignore": [
-            *("lm_head", "model.embed_tokens", "model.layers.0*", "model.layers.1.*", "model.layers.2.*", "model.layers.78*"),
+            *(
+                "lm_head",
+                "model.embed_tokens",
+                "model.layers.0*",
+                "model.layers.1.*",
+                "model.layers.2.*",
+                "model.layers.78*",
+            ),
             *(f"model.layers.{i}.{part}*" for i in range(3, 78) for part in ("self_attn", "mlp.shared_experts")),
         ],
     },

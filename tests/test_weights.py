@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import plan_for
 
 from glmdeploy.memory import Weigher
 
@@ -117,3 +118,22 @@ def test_checkpoint_bytes_are_the_tensors_bytes(catalog: Catalog, checkpoint: st
 
 def test_full_indexer_layers_are_those_of_the_model_card(catalog: Catalog) -> None:
     assert sorted(catalog.model.full_indexer_layers) == [0, 1, *range(2, 78, 4)]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "checkpoint", "ep", "mtp", "size"),
+    [
+        pytest.param("8xmi300x", "fp8", 8, False, 97_160_943_264, id="fp8-shared-experts-whole"),
+        pytest.param("8xmi300x", "bf16", 8, False, 193_552_386_048, id="bf16-shared-experts-whole"),
+        pytest.param("8xh200", "w4afp8", 1, True, 51_621_446_624, id="w4afp8-int4-mtp-experts"),
+        pytest.param("8xmi355x", "mxfp4", 1, True, 58_201_348_336, id="mxfp4"),
+        pytest.param("8xb200", "nvfp4", 8, True, 61_040_196_968, id="nvfp4-without-other-ranks-scales"),
+    ],
+)
+def test_sglang_weights_are_those_that_its_classes_were_built_with(
+    gpus: str, checkpoint: str, ep: int, mtp: bool, size: int
+) -> None:
+    """Parameter bytes of one rank of SGLang 0.5.23, built 2026-11-24 by tests/test_engine_weights.py."""
+    plan = plan_for("sglang", gpus, model={"checkpoint": checkpoint}, layout={"tp": 8, "ep": ep}, serving={"mtp": mtp})
+    (stage,) = plan.memory.stages
+    assert abs(stage.weights - size) < size / 1000

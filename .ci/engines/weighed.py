@@ -69,6 +69,7 @@ class Nothing:
         self.__doc__ = ""
 
     def __call__(self, *values: Any, **named: Any) -> Any:
+        """As a decorator, what it decorates; else itself."""
         decorates = len(values) == 1 and not named and callable(values[0]) and not isinstance(values[0], Nothing)
         return values[0] if decorates else self
 
@@ -120,11 +121,13 @@ class StandIns(MetaPathFinder, Loader):
         self.names = names
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> Any:  # noqa: ARG002  import's own
+        """Take what has one of the names, or is below it."""
         if any(name == n or name.startswith(f"{n}.") for n in self.names):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         return None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """A package that says it is newer than any requirement."""
         module = StandIn(spec.name)
         module.__dict__.update(__path__=[], __file__=os.devnull, __version__="99.0.0")
         return module
@@ -165,7 +168,7 @@ def pretended_cuda(gpu: Gpu) -> None:
     for name, value in answers.items():
         setattr(torch.cuda, name, lambda *_, _value=value, **__: _value)
     for name in ("Stream", "Event"):
-        setattr(torch.cuda, name, type(name, (Nothing,), {"__init__": lambda self, *_, **__: None}))
+        setattr(torch.cuda, name, type(name, (Nothing,), {"__init__": lambda *_, **__: None}))
     torch.accelerator.empty_cache = lambda: None
     importlib.import_module("torch.fx.experimental._config").meta_nonzero_assume_all_nonzero = True  # maps of experts
 
@@ -207,7 +210,7 @@ def on_meta() -> Iterator[None]:
         return torch.device("meta") if on_gpu else value
 
     class Redirect(TorchFunctionMode):
-        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             name = getattr(function, "__name__", "")
             if name in {"cuda", "item"}:  # no tensor here has a value
                 return args[0].to("meta") if name == "cuda" else 0
