@@ -13,8 +13,10 @@ from glmdeploy.plan import Term
 from glmdeploy.units import GIB, MIB
 
 if TYPE_CHECKING:
+    from glmdeploy.layout import Layout
     from glmdeploy.models import Checkpoint, Model
     from glmdeploy.plan import KVFormat
+    from glmdeploy.spec import Spec
 
 # CUDA context of one process: `Load weight begin. avail mem` of 78.43 and 78.48 GiB on H100-80GB with
 # one rank (sglang logs of 2026-02-04 and 2026-08-27), of the driver's 79.65 GiB; older logs: 78.81 GiB.
@@ -116,3 +118,19 @@ class Weigher:
 def weigher(model: Model, checkpoint: Checkpoint, tp: int) -> Weigher:
     """The weigher of a model, checkpoint and size; made once a process."""
     return Weigher(model, checkpoint, tp)
+
+
+def whole_shared_experts(spec: Spec, layout: Layout, first: int, end: int, *, mtp: bool) -> int:
+    """Bytes that fused shared experts take beyond their share of the tensor-parallel group.
+
+    On AMD both engines fuse them into the routed experts under expert parallelism too, where they have the
+    same format: every rank then holds them whole. Seen in their classes, built on the meta device 2026-11-24:
+    sglang 0.5.23 models/glm4_moe.py and deepseek_v2.py:696, vllm 0.33.0 with
+    VLLM_ROCM_USE_AITER_FUSION_SHARED_EXPERTS=1, which the adapter sets.
+    """
+    model, checkpoint = spec.model, spec.checkpoint
+    if layout.ep == 1 or spec.cluster.gpu.vendor != "amd" or checkpoint.linear != checkpoint.experts:
+        return 0
+    layers = end - max(first, model.dense_layers) + mtp
+    beyond = model.expert_bytes(checkpoint.experts, 1) - model.expert_bytes(checkpoint.experts, layout.tp)
+    return layers * model.shared_experts * beyond

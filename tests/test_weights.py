@@ -121,19 +121,24 @@ def test_full_indexer_layers_are_those_of_the_model_card(catalog: Catalog) -> No
 
 
 @pytest.mark.parametrize(
-    ("gpus", "checkpoint", "ep", "mtp", "size"),
+    ("framework", "gpus", "checkpoint", "ep", "mtp", "size"),
     [
-        pytest.param("8xmi300x", "fp8", 8, False, 97_160_943_264, id="fp8-shared-experts-whole"),
-        pytest.param("8xmi300x", "bf16", 8, False, 193_552_386_048, id="bf16-shared-experts-whole"),
-        pytest.param("8xh200", "w4afp8", 1, True, 51_621_446_624, id="w4afp8-int4-mtp-experts"),
-        pytest.param("8xmi355x", "mxfp4", 1, True, 58_201_348_336, id="mxfp4"),
-        pytest.param("8xb200", "nvfp4", 8, True, 61_040_196_968, id="nvfp4-without-other-ranks-scales"),
+        pytest.param("sglang", "8xmi300x", "fp8", 8, False, 97_160_943_264, id="sglang-fp8-shared-experts-whole"),
+        pytest.param("sglang", "8xmi300x", "bf16", 8, False, 193_552_386_048, id="sglang-bf16-shared-experts-whole"),
+        pytest.param("sglang", "8xh200", "w4afp8", 1, True, 51_621_446_624, id="sglang-w4afp8-int4-mtp-experts"),
+        pytest.param("sglang", "8xmi355x", "mxfp4", 1, True, 58_201_348_336, id="sglang-mxfp4"),
+        pytest.param("sglang", "8xb200", "nvfp4", 8, True, 61_040_196_968, id="sglang-nvfp4-expert-parallel"),
+        pytest.param("vllm", "8xmi300x", "fp8", 8, True, 98_622_773_632, id="vllm-fp8-shared-experts-whole"),
+        pytest.param("vllm", "8xmi300x", "bf16", 8, True, 196_286_222_848, id="vllm-bf16-shared-experts-whole"),
+        pytest.param("vllm", "8xmi355x", "mxfp4", 1, True, 58_201_346_560, id="vllm-mxfp4"),
+        pytest.param("vllm", "8xb200", "nvfp4", 8, True, 61_032_560_504, id="vllm-nvfp4-expert-parallel"),
     ],
 )
-def test_sglang_weights_are_those_that_its_classes_were_built_with(
-    gpus: str, checkpoint: str, ep: int, mtp: bool, size: int
+def test_weights_are_those_that_the_engines_classes_were_built_with(
+    framework: str, gpus: str, checkpoint: str, ep: int, mtp: bool, size: int
 ) -> None:
-    """Parameter bytes of one rank of SGLang 0.5.23, built 2026-11-24 by tests/test_engine_weights.py."""
-    plan = plan_for("sglang", gpus, model={"checkpoint": checkpoint}, layout={"tp": 8, "ep": ep}, serving={"mtp": mtp})
+    """Parameter bytes of one rank of SGLang 0.5.23 and vLLM 0.33.0, built 2026-11-24 as tests/test_engine_weights.py does."""
+    layout = {"tp": 8, "ep": ep}
+    plan = plan_for(framework, gpus, model={"checkpoint": checkpoint}, layout=layout, serving={"mtp": mtp})
     (stage,) = plan.memory.stages
     assert abs(stage.weights - size) < size / 1000

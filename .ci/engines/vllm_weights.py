@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,9 @@ def prepare(gpu: weighed.Gpu) -> weighed.Build:
     top, _ = vllm_parser.command_line()
     for module in ("vllm.model_executor.model_loader.utils", "vllm.v1.worker.gpu.spec_decode.eagle.utils"):
         importlib.import_module(module)
+    for module in ("vllm.models.deepseek_v32", "vllm.model_executor.models.deepseek_v2"):  # once, not in every child
+        if importlib.util.find_spec(module):
+            importlib.import_module(module)
 
     def build(argv: list[str], rank: int) -> tuple[Sequence[torch.nn.Module], tuple[int, int]]:
         given = top.parse_args(["serve", *vllm_parser.asked.words(argv)])

@@ -33,6 +33,7 @@ from glmdeploy.memory import (
     kv_per_token,
     rope_cache,
     weigher,
+    whole_shared_experts,
 )
 from glmdeploy.plan import Health, Hole, KVFormat, Mtp, Process, Refusal, Slot, StageNeed, Term
 from glmdeploy.units import GIB, MIB
@@ -192,20 +193,6 @@ class SGLang(Adapter):
     def budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
         """A fraction of what is free before loading."""
         return self.static_budget(spec, needs, settings)
-
-
-def whole_shared_experts(spec: Spec, layout: Layout, first: int, end: int, *, mtp: bool) -> int:
-    """Bytes that fused shared experts take beyond their share of the tensor-parallel group.
-
-    On AMD they are fused into the routed ones under expert parallelism too (not on NVIDIA): every rank then
-    holds them whole. 0.5.21 and 0.5.23 models/glm4_moe.py, deepseek_v2.py:696, built on the meta device.
-    """
-    model, checkpoint = spec.model, spec.checkpoint
-    if layout.ep == 1 or spec.cluster.gpu.vendor != "amd" or checkpoint.linear != checkpoint.experts:
-        return 0
-    layers = end - max(first, model.dense_layers) + mtp
-    beyond = model.expert_bytes(checkpoint.experts, 1) - model.expert_bytes(checkpoint.experts, layout.tp)
-    return layers * model.shared_experts * beyond
 
 
 def launch(plan: Plan) -> tuple[Process, ...]:

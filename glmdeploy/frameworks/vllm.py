@@ -39,6 +39,7 @@ from glmdeploy.memory import (
     logits_bytes,
     rope_cache,
     weigher,
+    whole_shared_experts,
 )
 from glmdeploy.plan import Health, Hole, KVFormat, Mtp, Process, Slot, StageNeed, Term
 from glmdeploy.units import MIB
@@ -149,6 +150,7 @@ class VLLM(Adapter):
                     )
                 )
             size = weights.stage(first, end, mtp=mtp, shared_embedding=layout.pp == 1)
+            size += whole_shared_experts(spec, layout, first, end, mtp=mtp)
             rows = kv_per_token(model, settings.kv, first, end, mtp=mtp)
             resident = self.resident(spec, layout, settings, end - first + mtp)
             found.append(StageNeed(first, end, size, (), resident, outside, tuple(activations), rows))
