@@ -69,6 +69,8 @@ def prepare(gpu: weighed.Gpu) -> weighed.Build:
     weighed.pretended_cuda(gpu)
     platforms: Any = importlib.import_module("vllm.platforms")
     platforms._current_platform = pretended = platform(gpu)
+    # the second model runner, which plans ask for on AMD, is refused without Triton: no model takes it here
+    importlib.import_module("vllm.config.vllm").HAS_TRITON = True
     operations = importlib.import_module("vllm._custom_ops")
     for name in dir(operations):  # what the compiled kernels say about the GPU
         if name.endswith("_supported") or "_supports_" in name:
