@@ -15,6 +15,7 @@ from glmdeploy.frameworks.common import (
     INDEX_ROW,
     KV_PAGE,
     Adapter,
+    fuses_shared_experts_whole,
     recipe_for,
 )
 from glmdeploy.layout import Shards
@@ -89,7 +90,7 @@ class SGLang(Adapter):
         spare = -spec.model.experts % shape.tp
         return replace(shape, a2a="deepep", ep=shape.tp, spare=spare, dense_tp=1 if blocks else 0)
 
-    def shards(self, layout: Layout) -> Shards:
+    def shards(self, spec: Spec, layout: Layout) -> Shards:
         """Attention by its own width, experts by expert parallelism, shared experts whole beside DeepEP.
 
         0.5.23 models/deepseek_v2.py, layers/vocab_parallel_embedding.py; equal to the bytes of the real classes.
@@ -97,7 +98,7 @@ class SGLang(Adapter):
         return Shards(
             attention=layout.attention_tp,
             dense=layout.dense_tp or layout.tp,
-            shared=1 if layout.a2a else layout.tp,
+            shared=1 if layout.a2a or fuses_shared_experts_whole(spec, layout) else layout.tp,
             experts=layout.tp // layout.ep,
             embedding=layout.attention_tp if layout.attn_dp > 1 else layout.tp,
             head=layout.tp,
@@ -241,7 +242,7 @@ class SGLang(Adapter):
     def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
         """Weights, copies made after loading, rotary cache; context, communicators and graphs beside them."""
         model = spec.model
-        weights = weigher(model, spec.checkpoint, self.shards(layout))
+        weights = weigher(model, spec.checkpoint, self.shards(spec, layout))
         activations = (
             Term(
                 "prefill working set",

@@ -29,6 +29,7 @@ from glmdeploy.frameworks.common import (
     KV_PAGE,
     NVFP4_ROW,
     Adapter,
+    fuses_shared_experts_whole,
     utilised_budget,
 )
 from glmdeploy.layout import Shards
@@ -95,10 +96,11 @@ class VLLM(Adapter):
             return (replace(asked, ep=group),)
         return (asked,)
 
-    def shards(self, layout: Layout) -> Shards:
+    def shards(self, spec: Spec, layout: Layout) -> Shards:
         """Attention, dense layers and shared experts by tensor parallelism; experts over data-parallel ranks as well."""
         group = layout.tp * layout.dp
-        return replace(Shards.tensor(layout.tp), experts=group // layout.ep, ep=layout.ep)
+        shared = 1 if fuses_shared_experts_whole(spec, layout) else layout.tp
+        return replace(Shards.tensor(layout.tp), shared=shared, experts=group // layout.ep, ep=layout.ep)
 
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
         """Decode context parallel needs kernels that return what it sums."""
@@ -157,7 +159,7 @@ class VLLM(Adapter):
     def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
         """Weights, copies and workspaces made at load; communicators, graphs and the profiled peak beside them."""
         model, chunk = spec.model, settings.prefill_chunk
-        weights = weigher(model, spec.checkpoint, self.shards(layout))
+        weights = weigher(model, spec.checkpoint, self.shards(spec, layout))
         graphs = GRAPHS_SMALL if settings.max_running <= verdict.TIGHT_RUNNING else GRAPHS_DEFAULT
         outside: tuple[Term, ...] = (Term("CUDA graphs", graphs, "vLLM's own `1~3 GiB`; profiled from 0.21 on, [est]"),)
         if layout.world > 1:
