@@ -56,6 +56,8 @@ WISHES: tuple[dict[str, Any], ...] = (
     {"layout": {"tp": 8, "ep": 8}},
     {"layout": {"tp": 8, "ep": 8}, "serving": {"mtp": True}},
     {"layout": {"tp": 4, "pp": 2}},
+    {"serving": {"strategy": "balanced"}},
+    {"layout": {"tp": 8, "attn_dp": 2}},
 )
 PER_MILLE = 1000
 
@@ -102,7 +104,7 @@ def chosen(framework: str, version: str, compute: str) -> list[Plan]:
         plan = plan_for(framework, gpus, model={"checkpoint": checkpoint}, framework={"version": version}, **wish)
         layout = plan.layout
         if plan.refusal is None and layout.partition and plan.possible:
-            key = (checkpoint, layout.tp, layout.ep, layout.partition, plan.settings.mtp.enabled)
+            key = (checkpoint, layout.tp, layout.ep, layout.attn_dp, layout.partition, plan.settings.mtp.enabled)
             found.setdefault(key, plan)
     return list(found.values())
 
