@@ -134,11 +134,10 @@ def explained(stage: Stage) -> Iterator[tuple[str, int]]:
             scales = model.vocab // layout.tp * model.hidden // 16 + 8
             yield "scales of the draft's NVFP4 head: the weight is replaced by the model's, they stay", scales
         if checkpoint == "nvfp4":
-            yield "weight scales of other ranks' experts: three FP32 each, which we count", -12 * absent * moe
+            yield "weight scales of other ranks' experts: three FP32 each", 12 * absent * moe
     else:
         if checkpoint == "nvfp4":
             yield "KV scales: two FP32 a decoder layer", 8 * (end - first + stage.draft)
-            yield "scales of other ranks' experts: six FP32 each, which we count", -24 * absent * moe
         if plan.spec.cluster.gpu.vendor == "amd" and stage.draft:
             yield "the draft's router bias: BF16 on AMD, and we count FP32", -2 * model.experts
 
