@@ -12,15 +12,13 @@ from packaging.version import Version
 from glmdeploy import catalog, source
 from glmdeploy.commandline import after_launcher
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span
-from glmdeploy.launches import Launch, Shell, Word, bare, launches, read
+from glmdeploy.launches import MAX_LAUNCHES, Launch, Shell, Word, bare, launches, read
 from glmdeploy.rules import arguments, engine, policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from glmdeploy.flags import Framework, Option
-
-MAX_LAUNCHES = 64  # servers in one file: more is no script of a person
 
 
 def lint(framework: str, version: str | None, name: str) -> list[Diagnostic]:

@@ -32,15 +32,16 @@ _TOKEN = re.compile(
     | (?P<word>(?:
           \$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)   # a command, its own brackets two deep
         | [<>]\((?:[^()]|\([^()]*\))*\)            # a command as a file
-        | \$\{[^}\n]*\} | `[^`]*`
+        | \$\{[^}\n]{0,200}\} | `[^`]*`
         | '[^']*' | "(?:[^"\\]|\\.)*" | \\.
-        | [^\s;&|()<>'"\\`]
+        | [^\s;&|()<>'"\\`$]++ | \$
       )+)
     """,
     re.VERBOSE | re.DOTALL,
 )
 _HERE_DOCUMENT = re.compile(r"(?<!<)<<-?[ \t]*(['\"]?)(\w+)\1[^\n]*\n")
 _LONGEST_WORD = 65_536  # characters: what is longer is no argument, and is not taken apart
+MAX_LAUNCHES = 64  # servers in one file: more is no script of a person
 _MAX_WORDS = 20_000  # of one command, with arrays put in
 _LITERAL = re.compile(r"'[^']*'|\\.", re.DOTALL)
 _EXPANSION = re.compile(r"\$[\w({@*#?]|`")
@@ -128,6 +129,8 @@ def launches(shell: Shell, framework: Framework) -> list[Launch]:
         words = list(islice(_expanded(shell, command), _MAX_WORDS))
         if end := after_launcher([word.text for word in words], framework.launch):
             launch = Launch(tuple(words[end:]), words[end - 1])
+            if len(found) > MAX_LAUNCHES:
+                break
             if len(launch.words) >= len(found.get(words[end - 1].start, Launch(())).words):
                 found[words[end - 1].start] = launch
     return list(found.values())
