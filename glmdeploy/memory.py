@@ -23,6 +23,7 @@ DEVICE_CONTEXT = int(1.2 * GIB)
 # Communicators: SGLang's own allowance for large groups, world / 8 GiB (0.5.23 arg_groups/memory_hook.py).
 # Logs agree from below: 138.09 of 140.40 GiB left on H200 with 16 ranks, 78.77 of 79.65 on H100 with two.
 COMMUNICATORS_PER_RANK = GIB // 8
+COMMUNICATORS = 2 * GIB  # no log of a larger group than 16 was found, and buffers go by peers that are talked to
 # `CUDA graphs can take additional 1~3 GiB memory per GPU` is what vLLM itself says; 0.96 and 0.31 GiB were
 # seen for small batches. The top of the range at the default batch, the low end at 32 sequences.
 GRAPHS_DEFAULT = 3 * GIB
@@ -42,7 +43,8 @@ def before_loading(world: int) -> tuple[Term, ...]:
 
 def communicators(world: int) -> Term:
     """NCCL and custom all-reduce buffers of a group of ``world`` GPUs."""
-    return Term("communicators", world * COMMUNICATORS_PER_RANK, "sglang 0.5.23 memory_hook.py: world / 8 GiB, [est]")
+    size = min(world * COMMUNICATORS_PER_RANK, COMMUNICATORS)
+    return Term("communicators", size, "sglang 0.5.23 memory_hook.py: world / 8 GiB up to 16 ranks, [est]")
 
 
 def activation_bytes(model: Model, layout: Layout, chunk: int) -> int:

@@ -225,7 +225,12 @@ class Plan:
     def concurrent(self, context: int) -> int:
         """Requests of ``context`` tokens whose KV cache fits at a time; each stays in one cache."""
         fit = self.memory.kv_tokens // context if context else 0
-        return min(fit * self.layout.pools, self.settings.max_running * self.layout.replicas)
+        return min(fit * self.layout.pools, self.running)
+
+    @property
+    def running(self) -> int:
+        """Requests that may run at a time, over all data-parallel ranks and replicas."""
+        return self.settings.max_running * self.layout.dp * self.layout.replicas
 
     @property
     def launchable(self) -> bool:

@@ -212,7 +212,10 @@ class _Planner:
         return self.engine.budget(self.spec, self.engine.needs(self.spec, layout, settings), settings)
 
     def reject(self, layout: Layout, refusal: Refusal) -> None:
-        self.first_refusal = self.first_refusal or refusal
+        # of sizes that nobody asked for, the largest says most about the dimension that does not go with them
+        divided = layout.attn_dp * layout.cp * layout.dcp > 1 and not self.spec.request.tp
+        if self.first_refusal is None or (divided and layout.gpus <= self.spec.cluster.gpus):
+            self.first_refusal = refusal
         self.rejected.append(Rejected(layout.label, refusal.code, refusal.reason, layout.pp))
 
     def plan(self, best: Candidate, others: list[Candidate]) -> Plan:

@@ -54,10 +54,12 @@ def below_floor(spec: Spec) -> str:
     checkpoint, cluster = spec.checkpoint, spec.cluster
     if spec.framework.weights_in == "host":
         return _below_host_floor(spec)
-    have, need = cluster.gpus * cluster.gpu.memory_gb, checkpoint.floor_gb
+    replicas = spec.request.replicas or 1
+    have, need = cluster.gpus * cluster.gpu.memory_gb, checkpoint.floor_gb * replicas
     if have >= need:
         return ""
-    return f"{cluster.gpus} x {cluster.gpu.memory_gb} GB = {have:,} GB on the data sheet, and the `{checkpoint.id}` weights are {need:,} GB"
+    times = f"of {replicas} replicas " if replicas > 1 else ""
+    return f"{cluster.gpus} x {cluster.gpu.memory_gb} GB = {have:,} GB on the data sheet, and the `{checkpoint.id}` weights {times}are {need:,} GB"
 
 
 def floor_notes(spec: Spec) -> tuple[str, ...]:

@@ -178,7 +178,7 @@ def test_our_options_equal_the_published_vllm_cells() -> None:
         pytest.param("8xh200", {"serving": {"strategy": "balanced"}}, (8, 1, 8, 8, 0, 0), id="8xh200"),
         pytest.param("24xh100", {"serving": {"strategy": "balanced"}}, (24, 1, 24, 24, 8, 0), id="24"),
         pytest.param("40xh100", {"layout": {"tp": 40, "attn_dp": 40}}, (40, 1, 40, 40, 24, 1), id="40"),
-        pytest.param("48xh100", {"serving": {"strategy": "high-throughput"}}, (48, 1, 48, 48, 32, 0), id="48"),
+        pytest.param("48xh100", {"layout": {"tp": 48, "attn_dp": 48}}, (48, 1, 48, 48, 32, 0), id="48"),
         pytest.param("56xh100", {"layout": {"tp": 56, "attn_dp": 56}}, (56, 1, 56, 56, 24, 1), id="56"),
         pytest.param("16xh200", {"layout": {"tp": 16, "attn_dp": 4}}, (16, 1, 16, 4, 0, 0), id="groups-of-4"),
     ],
@@ -201,7 +201,10 @@ def test_attention_data_parallel_stays_inside_tensor_parallel(
     [
         ("sglang", "24xh100", {"tp": 24}, "GLM301"),
         ("sglang", "24xh100", {"tp": 24, "attn_dp": 5}, "GLM332"),
-        ("sglang", "10xh100", {"tp": 10, "attn_dp": 2}, "GLM301"),
+        ("sglang", "10xh100", {"tp": 10, "attn_dp": 2}, "GLM332"),
+        ("sglang", "12xh200", {"tp": 12, "attn_dp": 12}, "GLM332"),
+        ("sglang", "8xh200", {"tp": 8, "cp": 4, "attn_dp": 2}, "GLM333"),
+        ("ktransformers", "8xh100", {"tp": 2, "replicas": 2}, "GLM308"),
         ("sglang", "8xh200", {"tp": 8, "cp": 3}, "GLM332"),
         ("sglang", "16xh200", {"tp": 16, "cp": 16}, "GLM333"),
         ("sglang", "8xmi355x", {"tp": 8, "cp": 8}, "GLM333"),
@@ -245,7 +248,7 @@ def test_decode_context_parallel_divides_the_cache_of_a_request() -> None:
 
 def test_replicas_are_whole_deployments_on_other_gpus() -> None:
     one = plan_for("sglang", "8xh200", serving={"concurrency": 4})
-    two = plan_for("sglang", "16xh200", layout={"replicas": 2}, serving={"concurrency": 4})
+    two = plan_for("sglang", "16xh200", layout={"replicas": 2}, serving={"concurrency": 8})
     assert (two.layout.tp, two.layout.gpus, two.hosts) == (one.layout.tp, 16, 2)
     assert two.memory == one.memory
     assert two.kv_tokens == 2 * one.kv_tokens
@@ -256,6 +259,28 @@ def test_replicas_are_whole_deployments_on_other_gpus() -> None:
     deployment = yaml.safe_load(files["kubernetes/deployment.yaml"])
     assert deployment["spec"]["replicas"] == 2
     assert yaml.safe_load(files["kubernetes/persistentvolumeclaim.yaml"])["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+@pytest.mark.parametrize("count", [9, 10, 12, 14])
+def test_no_strategy_chooses_what_deepep_does_not_start(count: int) -> None:
+    plan = plan_for("sglang", f"{count}xh200", serving={"strategy": "balanced"})
+    assert plan.launchable
+    assert (plan.layout.tp, plan.layout.attn_dp) == (8, 8)
+
+
+def test_requests_are_counted_over_ranks_and_replicas() -> None:
+    ranks = plan_for("vllm", "16xh200", layout={"tp": 4, "dp": 4}, serving={"concurrency": 8})
+    assert (ranks.settings.max_running, ranks.running) == (2, 8)
+    two = plan_for("sglang", "16xh200", layout={"tp": 8, "replicas": 2}, serving={"concurrency": 1})
+    assert two.concurrent(two.settings.context) <= two.running == 2
+
+
+def test_deepep_is_told_how_many_tokens_a_step_brings() -> None:
+    sections = {"serving": {"strategy": "balanced", "context": 32_768, "concurrency": 2000}}
+    plan = plan_for("sglang", "8xh200", **sections)
+    assert dict(LAUNCH["sglang"](plan)[0].env)["SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK"] == "500"
+    sections["serving"]["concurrency"] = 5000
+    assert plan_for("sglang", "8xh200", **sections).layout.a2a == ""
 
 
 @pytest.mark.parametrize(

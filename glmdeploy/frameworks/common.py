@@ -146,6 +146,12 @@ class Adapter(ABC):
     def default_fraction(self, spec: Spec, layout: Layout, settings: Settings) -> float:
         """The memory fraction that the framework would choose by itself."""
 
+    @staticmethod
+    def shared(spec: Spec, layout: Layout) -> int | None:
+        """One server's share of the requests that were asked for: replicas and data-parallel ranks count apart."""
+        asked = spec.request.concurrency
+        return -(-asked // (layout.replicas * layout.dp)) if asked else None
+
     def fewest_running(self, layout: Layout) -> int:
         """Requests that run at a time when memory is short."""
         del layout
@@ -174,15 +180,16 @@ class Adapter(ABC):
         if recipe is None or shape != (recipe.gpus, 1, recipe.attn_dp, 1, 1):
             return []
         chunk = request.prefill_chunk or recipe.prefill_chunk or self.default_chunk(spec, layout)
-        running = request.concurrency or recipe.max_running or self.default_running(spec, layout, mtp)
+        running = self.shared(spec, layout) or recipe.max_running or self.default_running(spec, layout, mtp)
         fraction = request.memory_fraction or recipe.memory_fraction
         return [Settings(self.default_context, fraction, chunk, running, self.kv(spec), mtp, recipe=recipe)]
 
     def _climb(self, spec: Spec, layout: Layout, mtp: Mtp) -> list[Settings]:
         request = spec.request
         chunk = request.prefill_chunk or self.default_chunk(spec, layout)
-        running = request.concurrency or self.default_running(spec, layout, mtp)
-        small = request.concurrency or min(running, self.fewest_running(layout))
+        asked = self.shared(spec, layout)
+        running = asked or self.default_running(spec, layout, mtp)
+        small = asked or min(running, self.fewest_running(layout))
         base = Settings(self.default_context, 0.0, chunk, running, self.kv(spec), mtp)
         rungs: list[Settings] = []
         for size in (

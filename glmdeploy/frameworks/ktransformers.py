@@ -57,6 +57,8 @@ class KTransformers(Adapter):
             return refusal
         if layout.pp > 1:
             return Refusal("GLM318", f"sglang-kt runs GLM-5.2 without pipeline stages ({layout.pp} were asked for)")
+        if layout.replicas > 1 and 2 * layout.world <= spec.cluster.gpus_per_node:
+            return Refusal("GLM308", "two replicas on one host would share its RAM and cores: give each a host")
         if layout.world > spec.cluster.gpus_per_node:
             return Refusal(
                 "GLM308",

@@ -18,7 +18,7 @@ from glmdeploy.frameworks.common import (
     fuses_shared_experts_whole,
     recipe_for,
 )
-from glmdeploy.frameworks.sglang_shapes import no_cp, no_dcp, wide
+from glmdeploy.frameworks.sglang_shapes import DEEPEP_TOKENS, no_cp, no_dcp, no_deepep, wide
 from glmdeploy.layout import Shards
 from glmdeploy.memory import (
     INDEXER_LOGITS,
@@ -116,11 +116,20 @@ class SGLang(Adapter):
                 "GLM332",
                 f"a prefill chunk of {chunk:,} tokens over {layout.attn_dp} attention groups is not a whole number of KV pages of {KV_PAGE}",
             )
+        if layout.a2a and (why := no_deepep(spec, layout.tp) or self.too_many_tokens(spec, layout)):
+            return Refusal("GLM332", why)
         if layout.cp > 1 and (why := no_cp(spec, layout)):
             return Refusal("GLM333", why)
         if layout.dcp > 1 and (why := no_dcp(spec, layout)):
             return Refusal("GLM333", why)
         return super().refuse(spec, layout)
+
+    def too_many_tokens(self, spec: Spec, layout: Layout) -> str:
+        """Why DeepEP cannot dispatch what a decode step of the asked concurrency brings, or an empty string."""
+        tokens = dispatched(layout, self.shared(spec, layout) or 0, self.mtp(spec, layout))
+        if tokens <= DEEPEP_TOKENS:
+            return ""
+        return f"a decode step would bring {tokens:,} tokens to a rank, and DeepEP dispatches {DEEPEP_TOKENS:,} at most"
 
     def kv(self, spec: Spec) -> KVFormat:
         """BF16 on Hopper, FP8 on Blackwell; FP8 rows are scaled on Hopper and plain elsewhere."""
@@ -282,3 +291,8 @@ class SGLang(Adapter):
     def budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
         """A fraction of what is free before loading."""
         return self.static_budget(spec, needs, settings)
+
+
+def dispatched(layout: Layout, running: int, mtp: Mtp) -> int:
+    """Tokens that one rank dispatches in a decode step: its share of the requests, drafts included."""
+    return -(-running // layout.attn_dp) * max(1, mtp.draft_tokens)

@@ -19,6 +19,7 @@ from glmdeploy.frameworks.command import (
     secrets,
     thinking_kwargs,
 )
+from glmdeploy.frameworks.sglang import dispatched
 from glmdeploy.process import Health, Hole, Process, Slot
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _TRITON_DSA = Version(
     "0.5.20"
 )  # first release whose parser takes `triton`; the cell's ROCm image is newer than its tag
 
+_DISPATCH, _DISPATCHED = "SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK", 128  # 0.5.23 environ.py:1253
+
 
 def launch(plan: Plan) -> tuple[Process, ...]:
     """One process a rank of a replica; rank 0 answers HTTP, the others a constant 200 once loaded."""
@@ -39,6 +42,9 @@ def launch(plan: Plan) -> tuple[Process, ...]:
 def _process(plan: Plan, place: Placement) -> Process:
     spec, layout = plan.spec, plan.layout
     own = {**offline(spec), **(plan.settings.recipe.env if plan.settings.recipe else {})}
+    tokens = dispatched(layout, plan.settings.max_running, plan.settings.mtp)
+    if layout.a2a and tokens > int(own.get(_DISPATCH, _DISPATCHED)):
+        own[_DISPATCH] = str(tokens)
     if layout.pp > 1:
         own["SGLANG_PP_LAYER_PARTITION"] = ",".join(map(str, layout.partition))
     # rank 0's /health generates a token: it takes 1 to 20 s (http_server.py:721-790)

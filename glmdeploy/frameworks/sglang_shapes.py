@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 _WIDE_CHECKPOINTS = ("fp8", "nvfp4")
 _CONTEXT_PARALLEL = Version("0.5.14")
+_CP_WITH_DP = Version("0.5.22")  # before: "interleave DSA CP does not support DP attention"
+# DeepEP (deepseek-ai/DeepEP 011d766 csrc/deep_ep.cpp, 030cdf0 csrc/config.hpp, read 2026-11-24): ranks below 8 or in
+# eights that share NVLink, and a dispatch configuration for these numbers only. No GPU was there to run it.
+_NVLINK_GROUP = 8
+DEEPEP_SIZES = (2, 4, 8, 16, 24, 32, 64)
+DEEPEP_TOKENS = 1024  # the most that one rank may dispatch at a time
 _CP_TP = 8
 _DCP = Version("0.5.22")
 
@@ -26,9 +32,18 @@ def wide(spec: Spec, tp: int, pp: int) -> bool:
     gpu, cluster = spec.cluster.gpu, spec.cluster
     kernels = gpu.vendor == "nvidia" and gpu.compute in {"sm90", *BLACKWELL} and spec.checkpoint.id in _WIDE_CHECKPOINTS
     near = cluster.fabric != "tcp" or tp <= cluster.gpus_per_node
-    return (
-        spec.request.strategy != "low-latency" and spec.request.ep is None and kernels and near and tp > 1 and pp == 1
-    )
+    alike = tp > 1 and pp == 1 and (spec.checkpoint.id != "fp8" or (tp in DEEPEP_SIZES and not no_deepep(spec, tp)))
+    return spec.request.strategy != "low-latency" and spec.request.ep is None and kernels and near and alike
+
+
+def no_deepep(spec: Spec, ranks: int) -> str:
+    """Why DeepEP does not start with that many ranks on such hosts."""
+    per_host, rack = spec.cluster.gpus_per_node, spec.cluster.gpu.rack_scale
+    if ranks > _NVLINK_GROUP and ranks % _NVLINK_GROUP:
+        return f"DeepEP takes fewer than {_NVLINK_GROUP} ranks or a multiple of {_NVLINK_GROUP}, and these are {ranks}"
+    if not rack and ranks > per_host and (per_host % _NVLINK_GROUP or ranks < _NVLINK_GROUP):
+        return f"DeepEP wants its ranks in groups of {min(ranks, _NVLINK_GROUP)} on one host, and hosts have {per_host} GPUs"
+    return ""
 
 
 def no_cp(spec: Spec, layout: Layout) -> str:
@@ -41,6 +56,8 @@ def no_cp(spec: Spec, layout: Layout) -> str:
         return f"prefill context parallel stays on one machine: tensor parallel size {layout.tp} is above {_CP_TP}"
     if layout.pp > 1:
         return "no public run has prefill context parallel with pipeline stages"
+    if layout.attn_dp > 1 and spec.version < _CP_WITH_DP:
+        return f"SGLang {spec.version} takes no attention data parallel beside it; {_CP_WITH_DP} is the first"
     return "decode context parallel excludes prefill context parallel" if layout.dcp > 1 else ""
 
 

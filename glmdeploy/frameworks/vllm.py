@@ -128,8 +128,7 @@ class VLLM(Adapter):
 
     def default_chunk(self, spec: Spec, layout: Layout) -> int:
         """`--max-num-batched-tokens` of a server; it is never below `--max-num-seqs`."""
-        del layout
-        return max(BATCHED_TOKENS, -(-(spec.request.concurrency or 0) // KV_PAGE) * KV_PAGE)
+        return max(BATCHED_TOKENS, -(-(self.shared(spec, layout) or 0) // KV_PAGE) * KV_PAGE)
 
     def default_running(self, spec: Spec, layout: Layout, mtp: Mtp) -> int:
         """`--max-num-seqs` of a server."""

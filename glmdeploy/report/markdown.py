@@ -94,7 +94,7 @@ def _running(view: View, plan: Plan) -> Iterator[str]:
     yield escape(
         f"Context {tokens(settings.context)} (at most {plan.memory.max_context:,}); "
         f"KV cache {pool(plan)}; "
-        f"{whole} of the whole context at a time, {settings.max_running:,} may run; "
+        f"{whole} of the whole context at a time, {plan.running:,} may run; "
         f"MTP {'on' if settings.mtp.enabled else 'off'}"
     )
 

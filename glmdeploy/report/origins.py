@@ -126,7 +126,9 @@ class _Origins:
     def context(self) -> Origin:
         value, usual = self.plan.settings.context, self.usual.context
         default = Origin("context", f"{value:,}", GLMDEPLOY, "what `auto` means")
-        if value != usual:
+        if value > usual:
+            default = Origin("context", f"{value:,}", PLANNER, "room for the answer and a prompt")
+        elif value < usual:
             default = Origin("context", f"{value:,}", PLANNER, f"what memory holds of {usual:,}")
         asked = self.plan.spec.request.context
         if asked and asked != value:
@@ -137,7 +139,7 @@ class _Origins:
         plan = self.plan
         own = ENGINES[plan.spec.framework.id].default_fraction(plan.spec, plan.layout, plan.settings)
         value = f"{plan.settings.memory_fraction:.3g}"
-        default = Origin("memory fraction", value, FRAMEWORK, "its own formula for these settings")
+        default = Origin("memory fraction", value, *self.usually("its own formula for these settings"))
         if cell := self.recipe("memory fraction", value, plan.settings.memory_fraction, "memory_fraction"):
             default = cell
         elif plan.settings.memory_fraction != own:
@@ -152,8 +154,14 @@ class _Origins:
         value, usual = self.plan.settings.max_running, self.usual.max_running
         return self.number(("serving", "concurrency"), "running requests", value, usual, "max_running")
 
+    def usually(self, why: str) -> tuple[str, str]:
+        """Who sets what nobody asks for, and why: with attention data parallel not the engine."""
+        if self.plan.layout.attn_dp > 1:
+            return GLMDEPLOY, "as the framework's recipes with attention data parallel"
+        return FRAMEWORK, why
+
     def number(self, at: KeyPath, setting: str, value: int, usual: int, name: str) -> Origin:
-        default = Origin(setting, f"{value:,}", FRAMEWORK, "for this GPU and layout")
+        default = Origin(setting, f"{value:,}", *self.usually("for this GPU and layout"))
         if cell := self.recipe(setting, default.value, value, name):
             default = cell
         elif value != usual:

@@ -91,7 +91,7 @@ def _running(view: View, plan: Plan) -> Iterator[str]:
     yield f"context   {tokens(settings.context)}; at most {plan.memory.max_context:,} with this layout, whatever gives way"
     yield f"KV cache  {pool(plan)}"
     whole = plural(view.whole_contexts, "request")
-    yield f"requests  {whole} of the whole context at a time; {settings.max_running:,} may run"
+    yield f"requests  {whole} of the whole context at a time; {plan.running:,} may run"
     yield f"settings  memory fraction {settings.memory_fraction:.3g}, prefill chunk {settings.prefill_chunk:,}"
     yield f"gave way  {', '.join(settings.comfort) or 'nothing'}"
     yield f"MTP       {'on' if settings.mtp.enabled else 'off'}: {settings.mtp.reason}"

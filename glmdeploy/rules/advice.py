@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from glmdeploy.hardware import GPU
     from glmdeploy.models import Checkpoint
+    from glmdeploy.plan import Plan
     from glmdeploy.spec import Spec
 
 _MEMORY_STEP = 256 * GIB  # RAM is bought in such steps
@@ -47,16 +48,21 @@ def comfortable(spec: Spec) -> str:
 
 @lru_cache(maxsize=64)
 def fewer_stages(spec: Spec, stages: int) -> str:
-    """What an FP8 KV cache would do for the number of pipeline stages; empty when it does nothing."""
-    if spec.request.kv_cache_dtype not in {"auto", "bf16"}:
-        return ""
-    fp8 = replace(spec, request=replace(spec.request, kv_cache_dtype="fp8"))
-    plan = make_plan(fp8, ENGINES[spec.framework.id])
-    return (
-        f"`--kv-cache-dtype fp8` holds it with {plan.layout.label}"
-        if plan.launchable and plan.layout.pp < stages
-        else ""
-    )
+    """What an FP8 KV cache or decode context parallel would do for the number of stages; empty when nothing."""
+    engine = ENGINES[spec.framework.id]
+    found = []
+    if spec.request.kv_cache_dtype in {"auto", "bf16"}:
+        fp8 = make_plan(replace(spec, request=replace(spec.request, kv_cache_dtype="fp8")), engine)
+        found += [f"`--kv-cache-dtype fp8` holds it with {fp8.layout.label}"] if _fewer(fp8, stages) else []
+    for tp in (8, 4, 16):
+        shared = make_plan(replace(spec, request=replace(spec.request, tp=tp, pp=1, dcp=tp)), engine)
+        if _fewer(shared, stages):
+            return "; ".join([*found, f"`--dcp {tp} --tp {tp}` holds it on one stage, and no public run has that"])
+    return "; ".join(found)
+
+
+def _fewer(plan: Plan, stages: int) -> bool:
+    return plan.launchable and plan.layout.pp < stages
 
 
 @lru_cache(maxsize=64)

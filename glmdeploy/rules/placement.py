@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Diagnostic, Level
+from glmdeploy.frameworks.sglang_shapes import DEEPEP_SIZES
 from glmdeploy.plan import place_layout
 from glmdeploy.rules import advice
 from glmdeploy.units import plural, tokens
@@ -115,8 +116,14 @@ def idle_gpus(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
             f"{plural(idle, 'GPU')} of {plan.spec.cluster.gpus} {'stays' if idle == 1 else 'stay'} idle: {plan.layout.label} uses {plan.layout.gpus}",
             Level.WARNING,
             at=("cluster", "gpus"),
-            hint=f"`--gpus {plan.layout.gpus}x{plan.spec.cluster.gpu.short}` gives the same plan",
+            hint=_more_replicas(plan)
+            + f"`--gpus {plan.layout.gpus}x{plan.spec.cluster.gpu.short}` gives the same plan",
         )
+
+
+def _more_replicas(plan: Plan) -> str:
+    times = plan.spec.cluster.gpus // plan.layout.world
+    return f"`--replicas {times}` uses {times * plan.layout.world} of them; " if times > plan.layout.replicas else ""
 
 
 def wide_tensor_group(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
@@ -172,6 +179,10 @@ def unconfirmed_shape(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic
     if layout.spare:
         message = f"{layout.label} needs {layout.spare} redundant experts, and no public run of GLM-5.2 has any"
         yield Diagnostic("GLM334", message, Level.WARNING, at=("layout",))
+    if layout.a2a and layout.tp not in DEEPEP_SIZES:
+        message = f"DeepEP has no dispatch configuration of its own for {layout.tp} ranks"
+        hint = "give SGLang one with `--deepep-config`, or take one of " + ", ".join(map(str, DEEPEP_SIZES))
+        yield Diagnostic("GLM334", message, Level.WARNING, at=("layout",), hint=hint)
     if layout.dcp > 1:
         message = f"no public run of GLM-5.2 has decode context parallel ({layout.dcp})"
         yield Diagnostic("GLM334", message, Level.WARNING, at=("layout", "dcp"))

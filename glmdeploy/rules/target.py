@@ -162,12 +162,13 @@ def fabric_not_exposed(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnosti
     are separate pods. Tensor-parallel groups that span hosts suffer most.
     """
     targets = _in_containers(plan.spec)
-    if not plan.launchable or plan.hosts == 1 or not targets or plan.spec.cluster.fabric == "tcp":
+    hosts = len({p.host for p in plan.ranks})
+    if not plan.launchable or hosts == 1 or not targets or plan.spec.cluster.fabric == "tcp":
         return
-    what = "a ComputeDomain (IMEX)" if plan.spec.cluster.gpu.rack_scale else f"{plan.spec.cluster.fabric} devices"
+    what = "ComputeDomain (IMEX)" if plan.spec.cluster.gpu.rack_scale else f"{plan.spec.cluster.fabric} devices"
     yield Diagnostic(
         "GLM510",
-        f"{' and '.join(targets)} across {plan.hosts} hosts get no {what}: without them NCCL falls back to TCP",
+        f"{' and '.join(targets)} across {hosts} hosts get no {what}: without them NCCL falls back to TCP",
         Level.WARNING,
         at=("cluster", "fabric"),
         hint="add your cluster's devices to the rendered files, or set `fabric: tcp` to plan without them",
