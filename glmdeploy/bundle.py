@@ -44,6 +44,7 @@ class Bundle:
     artifacts: tuple[Artifact, ...]
     external: tuple[str, ...] = ()  # objects that the profile says exist: `Secret/NAME`
     image_digest: str = "off"  # the profile's policy
+    found: tuple[Diagnostic, ...] = ()  # what the checker of manifests warns of
 
     def manifest(self) -> Artifact:
         """The file that says which files are the bundle's."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmdeploy import catalog, images, manifests, resources, rules, source, targets
-from glmdeploy.diagnostics import Diagnostic, ProfileError, Span, has_errors
+from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span, has_errors
 from glmdeploy.frameworks import ENGINES, LAUNCH
 from glmdeploy.planner import make_plan
 from glmdeploy.profile import API_VERSION, Profile, as_yaml, parse
@@ -83,10 +83,10 @@ def render(outcome: Outcome) -> Bundle:
         raise ProfileError(outcome.found)
     bundle = targets.render(outcome.plan, outcome.processes)
     known = manifests.Known(bundle.external)  # the policy on digests has spoken: it is a rule
-    wrong = [d for d in manifests.check(((a.path, a.text) for a in bundle.artifacts), known) if has_errors([d])]
-    if wrong:
-        raise ProfileError(wrong)
-    return bundle
+    found = manifests.check(((a.path, a.text) for a in bundle.artifacts), known)
+    if has_errors(found):
+        raise ProfileError(d for d in found if d.level is Level.ERROR)
+    return replace(bundle, found=tuple(d for d in found if d.level is Level.WARNING))
 
 
 def profile_text(outcome: Outcome) -> str:

@@ -41,4 +41,5 @@ class Reference:
 def parse(text: str) -> Reference | None:
     """The parts of a reference, or None where it is none."""
     match = _PATTERN.match(text) if len(text) <= _LONGEST else None
-    return Reference(match["name"], match["tag"] or "", match["digest"] or "") if match else None
+    found = Reference(match["name"], match["tag"] or "", match["digest"] or "") if match else None
+    return found if found and found.repository == found.repository.lower() else None

@@ -20,7 +20,10 @@ from glmdeploy import reference
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from email.message import Message
+    from http.client import HTTPMessage
+    from typing import IO
 
 # An index of several architectures first: its digest is what a tag means to every runtime.
 _ACCEPT = (
@@ -50,6 +53,19 @@ def digest(text: str, *, timeout: float = 30) -> str:
     if found.digest:
         return found.digest
     return _Asking(text, found, timeout).digest()
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follow a registry's redirects, but to trusted places only."""
+
+    def __init__(self, trusted: Callable[[str], None]) -> None:
+        self.trusted = trusted
+
+    def redirect_request(  # noqa: PLR0917  the signature of the base class
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        self.trusted(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 class _Asking:
@@ -113,9 +129,9 @@ class _Asking:
         request.add_header("User-Agent", "glmdeploy")
         if self.token:
             request.add_unredirected_header("Authorization", f"Bearer {self.token}")  # not to another host
+        opener = urllib.request.build_opener(_Redirects(self.trusted))
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as response:  # noqa: S310  as above
-                self.trusted(response.geturl())
+            with opener.open(request, timeout=self.timeout) as response:
                 body = response.read(_MAX_BYTES + 1)
                 answer = _Answer(response.status, response.headers, body)
         except urllib.error.HTTPError as error:

@@ -179,9 +179,9 @@ ODD = [None, 1, "x", [], {}, [None], [{"name": 1}]]
 def test_no_shape_of_a_value_is_a_traceback(base: str) -> None:
     documents = list(yaml.safe_load_all((TESTS / "manifests" / base / "good.yaml").read_text()))
     for document in documents:
-        for holder, key in places(document):
+        for turn, (holder, key) in enumerate(places(document)):
             kept = holder[key]
-            for odd in ODD:
+            for odd in (ODD[turn % len(ODD)], ODD[(turn + 3) % len(ODD)]):
                 holder[key] = odd
                 manifests.check([("a.yaml", yaml.safe_dump_all(documents))])
             holder[key] = kept
@@ -230,3 +230,8 @@ def test_render_raises_what_the_checker_finds(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ProfileError) as caught:
         pipeline.render(outcome)
     assert {d.code for d in caught.value.diagnostics} == {"GLM801"}
+
+
+def test_a_word_of_the_users_that_flux_would_replace_is_a_warning_of_render(run: Callable[..., Result]) -> None:
+    result = run("render", "glm-5.2-fp8-8xh200-vllm", "-o", "-", "--set", 'env={A: "${HOME}"}')
+    assert (result.code, "warning[GLM824]" in result.err) == (0, True)

@@ -78,7 +78,7 @@ def command(
         talk.stop(error.diagnostics)
     except WriteError as error:
         talk.stop(error.diagnostics, talk.CLOBBER if error.clobber else talk.REFUSED)
-    talk.say(outcome.found)
+    talk.say((*outcome.found, *bundle.found))
     if output != "-":
         _report(outcome, folder, written)
 

@@ -71,7 +71,7 @@ def flux(o: Object) -> Iterator[Diagnostic]:
         hint = "write `$NAME` without braces, or `$(NAME)` for the kubelet, or `$${...}`"
         start = match[0][match[0].rindex("${") :]
         message = f"Flux replaces `{start}}}`, with nothing where it knows no such variable"
-        yield o.file.say("GLM824", message, _place(o.file, node, start), hint=hint)
+        yield o.file.say("GLM824", message, _place(o.file, node, start), hint=hint, level=Level.WARNING)
 
 
 def _place(file: File, node: Node, words: str) -> Key:

@@ -97,7 +97,8 @@ without liveness, a dead engine stays.""",
     "GLM824": """Flux would replace a variable
 
 With `postBuild.substitute`, Flux replaces every `${...}` of a manifest, and what it does not know becomes empty. Write
-`$NAME` without braces in shell, `$(NAME)` for the kubelet, or `$${...}`. The annotation
+`$NAME` without braces in shell, `$(NAME)` for the kubelet, or `$${...}`. A warning, since words of yours may hold it
+and Flux may not be there. The annotation
 `kustomize.toolkit.fluxcd.io/substitute: disabled` on the object switches it off.""",
     "GLM825": """A privileged container
 
