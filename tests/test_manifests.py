@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import kubernetes_validate
 import pytest
 import yaml
 from conftest import BUNDLES, TESTS
+from kubernetes_validate.utils import all_versions
 
 from glmdeploy import manifests, pipeline, resources, rules, targets
 from glmdeploy.bundle import MANIFEST, Artifact, Bundle
 from glmdeploy.diagnostics import Level, ProfileError, render_text
+from glmdeploy.manifests import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -235,3 +240,27 @@ def test_render_raises_what_the_checker_finds(monkeypatch: pytest.MonkeyPatch) -
 def test_a_word_of_the_users_that_flux_would_replace_is_a_warning_of_render(run: Callable[..., Result]) -> None:
     result = run("render", "glm-5.2-fp8-8xh200-vllm", "-o", "-", "--set", 'env={A: "${HOME}"}')
     assert (result.code, "warning[GLM824]" in result.err) == (0, True)
+
+
+def test_good_neighbours_are_good_to_the_schemas_too() -> None:
+    kinds = fields.table()["kinds"]
+    documents = {
+        json.dumps(document): document
+        for case in CASES
+        for path in (TESTS / "manifests" / case).rglob("*.yaml")
+        if path.stem == "good" or path.parent.name == "good"
+        for document in yaml.safe_load_all(path.read_text())
+        if document.get("kind") in kinds and document["kind"] != "LeaderWorkerSet"
+    }
+    assert len(documents) > 10
+    for document in documents.values():
+        kubernetes_validate.validate(document, all_versions()[-1], strict=True)
+
+
+def test_the_table_of_fields_is_what_the_schemas_say() -> None:
+    if f"API {all_versions()[-1]} " not in fields.table()["source"]:
+        pytest.skip("another version of the schemas is installed than the one that was read")
+    script = TESTS.parent / ".ci" / "fields" / "kubernetes.py"
+    if not script.exists():
+        pytest.skip("the script that reads the schemas is not part of a source distribution")
+    assert subprocess.run([sys.executable, str(script), "--check"], check=False).returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from glmdeploy.diagnostics import Level
 from glmdeploy.manifests.objects import number
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _pod(pod: Pod) -> Iterator[Diagnostic]:
     ports = [p for c in pod.containers for p in c.get("ports").list]
     yield from unique(file, ports, "port")
     for container in pod.all_containers:
-        yield from unique(file, container.get("env").list, "environment variable")
+        yield from unique(file, container.get("env").list, "environment variable", level=Level.WARNING)
         yield from unique(file, container.get("volumeMounts").list, "mount path", key="mountPath")
         for port in container.get("ports").list:
             yield from in_range(file, port.get("containerPort"))
@@ -144,13 +145,15 @@ def _port_name(file: File, node: Node) -> Iterator[Diagnostic]:
         yield file.say("GLM808", f"`{text}` is not a name of a port", node, hint=hint)
 
 
-def unique(file: File, nodes: Iterable[Node], what: str, key: str = "name") -> Iterator[Diagnostic]:
+def unique(
+    file: File, nodes: Iterable[Node], what: str, *, key: str = "name", level: Level = Level.ERROR
+) -> Iterator[Diagnostic]:
     """No two members of a list share a name."""
     seen: set[str] = set()
     for node in nodes:
         name = node.get(key)
         if name.text and name.text in seen:
-            yield file.say("GLM809", f"{what} `{name.text}` stands twice", name)
+            yield file.say("GLM809", f"{what} `{name.text}` stands twice", name, level=level)
         seen.add(name.text)
 
 

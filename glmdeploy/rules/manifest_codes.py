@@ -42,8 +42,8 @@ Ports are 1 to 65535. A port's name has at most 15 characters: lowercase letters
 letter; a Service's targetPort too. With `hostNetwork`, hostPort equals containerPort.""",
     "GLM809": """A name stands twice in a list
 
-Containers, volumes, ports, mount paths and environment variables are unique in their pod or container. Of a variable that
-stands twice, the last one wins.""",
+Containers, volumes, ports, mount paths and environment variables are unique in their pod or container. A variable that
+stands twice is a warning: the last one wins.""",
     "GLM810": """A mount names a volume that is not there
 
 The pod has no volume, and its controller no claim template, of that name.""",
