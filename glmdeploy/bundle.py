@@ -42,11 +42,17 @@ class Bundle:
     """A set of artifacts in stable order."""
 
     artifacts: tuple[Artifact, ...]
+    external: tuple[str, ...] = ()  # objects that the profile says exist: `Secret/NAME`
+    image_digest: str = "off"  # the profile's policy
+    found: tuple[Diagnostic, ...] = ()  # what the checker of manifests warns of
 
     def manifest(self) -> Artifact:
         """The file that says which files are the bundle's."""
         files = {a.path: a.sha256 for a in sorted(self.artifacts, key=lambda a: a.path)}
-        return Artifact(MANIFEST, json.dumps({"format": FORMAT, "files": files}, indent=2) + "\n")
+        data: dict[str, object] = {"format": FORMAT, "files": files}
+        data |= {"external": list(self.external)} if self.external else {}
+        data |= {"image_digest": self.image_digest} if self.image_digest != "off" else {}
+        return Artifact(MANIFEST, json.dumps(data, indent=2) + "\n")
 
     def write(self, out: Path, *, force: bool = False) -> tuple[str, ...]:
         """Write everything, remove what an older bundle of ours left over; return the paths written.

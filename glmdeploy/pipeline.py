@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glmdeploy import catalog, resources, rules, source, targets
-from glmdeploy.diagnostics import Diagnostic, ProfileError, Span, has_errors
+from glmdeploy import catalog, images, manifests, resources, rules, source, targets
+from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span, has_errors
 from glmdeploy.frameworks import ENGINES, LAUNCH
 from glmdeploy.planner import make_plan
 from glmdeploy.profile import API_VERSION, Profile, as_yaml, parse
@@ -54,16 +54,18 @@ def open_profile(name: str) -> Source:
     return source.read(Path(name))
 
 
-def judge(document: Source, *, for_targets: bool = True) -> Outcome:
+def judge(document: Source, *, for_targets: bool = True, images_lock: str | None = None) -> Outcome:
     """Plan what the document describes and run every rule; never raises for bad input.
 
-    Without ``for_targets``, nothing is said about what containers would need.
+    Without ``for_targets``, nothing is said about what containers would need. ``images_lock`` names the file of image
+    digests; else it is the one beside the profile.
     """
     profile: Profile | None = None
     try:
         profile = parse(document)
         spec = resolve(profile, catalog.load())
-        spec = spec if for_targets else replace(spec, targets=())
+        digests = images.locked(document, images_lock) if for_targets else ()
+        spec = replace(spec, digests=digests) if for_targets else replace(spec, targets=())
     except ProfileError as error:
         return Outcome(document, profile, None, (), document.place(error.diagnostics))
     plan = make_plan(spec, ENGINES[spec.framework.id])
@@ -73,10 +75,18 @@ def judge(document: Source, *, for_targets: bool = True) -> Outcome:
 
 
 def render(outcome: Outcome) -> Bundle:
-    """The files of an outcome that was not refused; ProfileError with its diagnostics otherwise."""
+    """The files of an outcome that was not refused; ProfileError with its diagnostics otherwise.
+
+    The checker of manifests sees them first: what an API server would refuse is never written.
+    """
     if outcome.plan is None or outcome.refused:
         raise ProfileError(outcome.found)
-    return targets.render(outcome.plan, outcome.processes)
+    bundle = targets.render(outcome.plan, outcome.processes)
+    known = manifests.Known(bundle.external)  # the policy on digests has spoken: it is a rule
+    found = manifests.check(((a.path, a.text) for a in bundle.artifacts), known)
+    if has_errors(found):
+        raise ProfileError(d for d in found if d.level is Level.ERROR)
+    return replace(bundle, found=tuple(d for d in found if d.level is Level.WARNING))
 
 
 def profile_text(outcome: Outcome) -> str:
@@ -98,6 +108,11 @@ def lint(name: str) -> list[Diagnostic]:
         return list(judge(open_profile(name)).found)
     except ProfileError as error:
         return list(error.diagnostics)
+
+
+def lint_bundle(path: str) -> tuple[list[str], list[Diagnostic]]:
+    """The files below a folder that the checker of manifests judged, and what it says; never raises for bad input."""
+    return manifests.folder(path)
 
 
 _OURS = re.compile(rb"^apiVersion:\s*[\"']?glmdeploy/", re.MULTILINE)

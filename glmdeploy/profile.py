@@ -187,6 +187,15 @@ class SecretsSection(_Strict):
     )
 
 
+class PolicySection(_Strict):
+    """What your house asks of every deployment."""
+
+    image_digest: Literal["off", "warn", "error"] = Field(
+        "off",
+        description="What to say of an image whose digest `images.lock.yaml` does not know: nothing, a warning, an error.",
+    )
+
+
 class Profile(_Strict):
     """One deployment of GLM-5.2."""
 
@@ -202,6 +211,7 @@ class Profile(_Strict):
     )
     kubernetes: KubernetesSection = Field(default_factory=KubernetesSection)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
+    policy: PolicySection = Field(default_factory=PolicySection)
     accept: Annotated[tuple[Literal["floor-only"], ...], Field(strict=False)] = Field(
         (),
         description="Refusals that you take on yourself: `floor-only` renders a plan that serves less than 32,768 tokens.",

@@ -15,4 +15,5 @@ def folder(name: str) -> Path:
 
 def shipped_profiles() -> dict[str, Path]:
     """Name -> file of every profile that ships with the tool, sorted by name."""
-    return {path.stem: path for path in sorted(folder("profiles").glob("*.yaml"))}
+    found = sorted(folder("profiles").glob("*.yaml"))
+    return {path.stem: path for path in found if not path.name.endswith(".lock.yaml")}

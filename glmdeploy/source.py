@@ -295,8 +295,20 @@ _WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null",
 def dump(data: dict[str, Any], header: str = "") -> str:
     """Block-style YAML of plain data, strings quoted wherever a reader could take them for something else."""
     from ruamel.yaml import YAML  # noqa: PLC0415  slow to import
+    from ruamel.yaml.representer import RoundTripRepresenter  # noqa: PLC0415
 
+    class Representer(RoundTripRepresenter):
+        """The usual one, but for floats."""
+
+    def real(representer: Any, value: float) -> Any:
+        text = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(repr(value), repr(value))
+        # to YAML 1.1, `1e+18` is a string, and `1.0e+18` a number
+        shown = text if "." in text else text.replace("e", ".0e")
+        return representer.represent_scalar("tag:yaml.org,2002:float", shown)
+
+    Representer.add_representer(float, real)
     yaml = YAML(typ="rt", pure=True)
+    yaml.Representer = Representer
     yaml.default_flow_style = False
     yaml.width = 1000
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -309,12 +321,17 @@ def _quoted(value: Any) -> Any:
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString  # noqa: PLC0415  slow to import
 
     if isinstance(value, dict):
-        return {key: _quoted(item) for key, item in value.items()}
+        return {_quoted(key): _quoted(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_quoted(item) for item in value]
-    if isinstance(value, str) and (not _PLAIN.match(value) or value.lower() in _WORDS):
+    if isinstance(value, str) and not plain(value):
         return DoubleQuotedScalarString(value)
     return value
+
+
+def plain(text: str) -> bool:
+    """Whether every YAML reader, of 1.1 and of 1.2, takes a string without quotes for that string."""
+    return bool(_PLAIN.match(text)) and text.lower() not in _WORDS
 
 
 def scalar(text: str) -> Any:

@@ -89,6 +89,8 @@ class Spec:
     env: tuple[tuple[str, str], ...]
     extra_args: tuple[str, ...]
     accept_floor_only: bool = False
+    image_digest: str = "off"
+    digests: tuple[tuple[str, str], ...] = ()  # of images, by reference
     found: tuple[Diagnostic, ...] = ()
 
 
@@ -144,6 +146,7 @@ class _Resolver:
             env=tuple(profile.env.items()),
             extra_args=profile.extra_args,
             accept_floor_only="floor-only" in profile.accept,
+            image_digest=profile.policy.image_digest,
             found=tuple(self.found),
         )
 

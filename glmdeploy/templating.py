@@ -1,8 +1,9 @@
-"""The Jinja environment: strict, deterministic, three filters. Templates are dumb."""
+"""The Jinja environment: strict, deterministic, four filters. Templates are dumb."""
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from glmdeploy import resources
+from glmdeploy.source import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Line breaks to a YAML 1.1 reader, legal inside JSON strings.
-_BREAKS = {"\x85": "\\x85", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+# Legal inside JSON strings, but line breaks to a YAML 1.1 reader, or refused by one.
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def sh(word: str) -> str:
@@ -35,9 +37,12 @@ def yaml(value: str | int | bool | Sequence[str]) -> str:
     Strings are always double-quoted: JSON's escapes are YAML's.
     """
     text = json.dumps(value if isinstance(value, str | int) else list(value), ensure_ascii=False)
-    for raw, escaped in _BREAKS.items():
-        text = text.replace(raw, escaped)
-    return text
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def key(name: str) -> str:
+    """A key of a mapping, quoted where a reader could take it for something else: `ON`, `NO`, `1`."""
+    return name if plain(name) else yaml(name)
 
 
 @cache
@@ -52,7 +57,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  shell and YAML, not HTML: every word goes through a filter
     )
-    environment.filters.update(sh=sh, argv=argv, yaml=yaml)
+    environment.filters.update(sh=sh, argv=argv, yaml=yaml, key=key)
     return environment
 
 

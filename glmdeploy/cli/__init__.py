@@ -18,11 +18,12 @@ from glmdeploy import __version__
 COMMANDS = {
     "render": "Write launch scripts, Compose files and Kubernetes manifests.",
     "plan": "Show the layout, the memory and the verdict, and write nothing.",
-    "lint": "Run every rule over profiles.",
+    "lint": "Run every rule over profiles, or check the files of a bundle.",
     "upgrade": "Show what another version of the framework changes, and why.",
     "recommend": "Choose framework, checkpoint and layout for what you need.",
     "cost": "Show what a plan costs, and where hosted seats cost more.",
     "bound": "Show upper bounds on speed, beside what was measured.",
+    "images": "List container images, and look their digests up in the registries.",
     "list": "List GPUs, models, checkpoints, frameworks, profiles or rules.",
     "explain": "Explain a diagnostic code.",
     "schema": "Print the JSON Schema of profiles.",

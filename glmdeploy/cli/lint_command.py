@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(name="lint")
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option("--bundle", metavar="DIR", help="Judge a bundle's YAML, edited or not, or any folder of manifests.")
 @click.option("--argv", "argv_file", metavar="FILE", help="Judge a raw command line: shell text or a JSON list.")
 @click.option("--framework", metavar="NAME", help="With --argv: whose command line it is.")
 @click.option(
@@ -34,7 +35,13 @@ if TYPE_CHECKING:
     help="For people, or for programs.",
 )
 def command(
-    paths: tuple[str, ...], argv_file: str | None, framework: str | None, framework_version: str | None, form: str
+    paths: tuple[str, ...],
+    *,
+    bundle: str | None,
+    argv_file: str | None,
+    framework: str | None,
+    framework_version: str | None,
+    form: str,
 ) -> None:
     """Run every rule over profiles, memory included.
 
@@ -42,26 +49,32 @@ def command(
     and .yml file below it with our apiVersion. Exit code 1 when any profile has
     an error.
 
+    --bundle judges files instead: what an API server would refuse or should
+    (names, selectors, volumes, resources, references, probes, fields), images
+    that move, and Compose files. render runs the same checks before it writes.
+
     \b
     Examples:
       glmdeploy lint profiles/
       glmdeploy lint prod.yaml staging.yaml --format json
+      glmdeploy lint --bundle deploy/glm
       glmdeploy lint --framework vllm --framework-version 0.33.0 --argv run.sh
     """
-    if bool(paths) == bool(argv_file) or bool(argv_file) != bool(framework):
-        raise click.UsageError("give PATH..., or --argv FILE with --framework")
+    if sum(map(bool, (paths, argv_file, bundle))) != 1 or bool(argv_file) != bool(framework):
+        raise click.UsageError("give PATH..., or --bundle DIR, or --argv FILE with --framework")
     if framework_version and not argv_file:
         raise click.UsageError("--framework-version goes with --argv: a profile names its own")
-    noun = "command line" if argv_file else "profile"
-    names, found = ([argv_file], []) if argv_file else pipeline.find_profiles(paths)
-    if argv_file and framework:
-        found = _argv(framework, framework_version, argv_file)
+    noun = "command line" if argv_file else "file" if bundle else "profile"
+    if bundle:
+        names, found = pipeline.lint_bundle(bundle)
+    elif argv_file and framework:
+        names, found = [argv_file], _argv(framework, framework_version, argv_file)
     else:
-        for name in names:
-            found += pipeline.lint(name)
+        names, found = pipeline.find_profiles(paths)
+        found += [d for name in names for d in pipeline.lint(name)]
     errors, warnings = (sum(d.level is level for d in found) for level in (Level.ERROR, Level.WARNING))
     if form == "json":
-        sys.stdout.write(_json(names, found))
+        sys.stdout.write(_json("files" if bundle else "profiles", names, found))
     else:
         talk.say(found)
         sys.stderr.flush()
@@ -76,8 +89,8 @@ def _argv(framework: str, version: str | None, file: str) -> list[Diagnostic]:
         return list(error.diagnostics)
 
 
-def _json(names: list[str], found: list[Diagnostic]) -> str:
-    data = {"format": "glmdeploy-lint/v1", "profiles": names, "diagnostics": [d.as_json() for d in found]}
+def _json(key: str, names: list[str], found: list[Diagnostic]) -> str:
+    data = {"format": "glmdeploy-lint/v1", key: names, "diagnostics": [d.as_json() for d in found]}
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 

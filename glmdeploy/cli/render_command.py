@@ -29,13 +29,26 @@ if TYPE_CHECKING:
 )
 @click.option("-o", "--output", metavar="DIR", help="Folder to write; - prints. Default: ./NAME.")
 @click.option("--force", is_flag=True, help="Overwrite files that glmdeploy did not write.")
+@click.option(
+    "--images-lock",
+    metavar="FILE",
+    help="Digests of images. Default: images.lock.yaml beside the profile, where there is one.",
+)
 @click.option("--save-profile", metavar="FILE", help="Also write the profile that the options describe.")
-def command(profile: str | None, output: str | None, force: bool, save_profile: str | None, **given: Any) -> None:
+def command(
+    profile: str | None,
+    output: str | None,
+    force: bool,
+    images_lock: str | None,
+    save_profile: str | None,
+    **given: Any,
+) -> None:
     """Write launch scripts, Compose files and Kubernetes manifests.
 
     PROFILE is a file, or the name of a shipped profile; options override its
     keys, and do without one. A file that glmdeploy did not write, or that was
-    edited since, is never overwritten without --force (exit code 3).
+    edited since, is never overwritten without --force (exit code 3). All YAML
+    passes `lint --bundle` before anything is written.
 
     \b
     Examples:
@@ -48,7 +61,7 @@ def command(profile: str | None, output: str | None, force: bool, save_profile: 
     folder = Path()
     written: tuple[str, ...] = ()
     try:
-        outcome = pipeline.judge(document(profile, given))
+        outcome = pipeline.judge(document(profile, given), images_lock=images_lock)
         bundle = pipeline.render(outcome)
         folder = Path(output) if output else Path(_name(outcome))
         if save_profile:
@@ -65,7 +78,7 @@ def command(profile: str | None, output: str | None, force: bool, save_profile: 
         talk.stop(error.diagnostics)
     except WriteError as error:
         talk.stop(error.diagnostics, talk.CLOBBER if error.clobber else talk.REFUSED)
-    talk.say(outcome.found)
+    talk.say((*outcome.found, *bundle.found))
     if output != "-":
         _report(outcome, folder, written)
 

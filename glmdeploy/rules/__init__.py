@@ -10,7 +10,18 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glmdeploy.rules import arguments, cpu, engine, framework, memory, placement, policy, source_codes, target
+from glmdeploy.rules import (
+    arguments,
+    cpu,
+    engine,
+    framework,
+    manifest_codes,
+    memory,
+    placement,
+    policy,
+    source_codes,
+    target,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -96,6 +107,7 @@ RULES: dict[str, Check] = {
     "GLM510": target.fabric_not_exposed,
     "GLM512": target.one_replica,
     "GLM601": policy.secret_in_profile,
+    "GLM602": policy.image_without_digest,
 }
 
 
@@ -115,5 +127,6 @@ def check(plan: Plan, processes: tuple[Process, ...]) -> tuple[Diagnostic, ...]:
 
 def pages() -> dict[str, Page]:
     """The page of every code, sorted."""
-    texts = {code: inspect.cleandoc(rule.__doc__ or "") for code, rule in RULES.items()} | source_codes.PAGES
+    texts = {code: inspect.cleandoc(rule.__doc__ or "") for code, rule in RULES.items()}
+    texts |= source_codes.PAGES | manifest_codes.PAGES
     return {code: Page(code, text.partition("\n")[0], text) for code, text in sorted(texts.items())}

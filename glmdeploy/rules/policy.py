@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from glmdeploy import catalog
-from glmdeploy.diagnostics import Diagnostic
+from glmdeploy import catalog, images
+from glmdeploy.diagnostics import Diagnostic, Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,6 +77,25 @@ def _found(message: str, at: KeyPath) -> Diagnostic:
     return Diagnostic(
         "GLM601", message, at=at, hint="name an existing secret under `secrets`: `api_key` or `hub_token`", hide=True
     )
+
+
+def image_without_digest(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """An image is not pinned by digest
+
+    A tag can be moved to another image. `glmdeploy images lock` asks the registry for the digest that the tag has now and
+    writes it to `images.lock.yaml`; a bundle then names both. The profile's `policy.image_digest` says what happens where
+    no digest is known: nothing (`off`, the default), a warning or an error. Where the bundle carries a Dockerfile, the
+    image that it builds on is meant.
+    """
+    spec = plan.spec
+    name = images.pulled(spec)
+    if spec.image_digest == "off" or not {"compose", "kubernetes"} & set(spec.targets) or not name:
+        return
+    if "@" not in images.pinned(spec, name):
+        level = Level.ERROR if spec.image_digest == "error" else Level.WARNING
+        message = f"no digest of `{name}` is known, and the policy asks for one"
+        hint = f"`glmdeploy images lock {name}`, or `framework.image: NAME@sha256:...`"
+        yield Diagnostic("GLM602", message, level, at=("policy", "image_digest"), hint=hint)
 
 
 def owned_variable(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:

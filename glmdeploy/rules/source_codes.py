@@ -107,6 +107,28 @@ checksums. Other files are never touched. Move the file away, edit the profile i
 
 `upgrade --write` changes the version and the renamed words where they stand. An anchor, an alias or a block scalar at
 these places would change something else with them. Nothing is written; edit the file by hand.""",
+    "GLM610": """Not a file of image digests
+
+It holds `format: glmdeploy-images/v1` and `images`, which maps a reference with a tag to `sha256:` and 64 hexadecimal
+digits. `glmdeploy images lock` writes it.""",
+    "GLM611": """Not an image reference
+
+`NAME:TAG`, with the registry's host in front where it is not Docker Hub. Names are lowercase.""",
+    "GLM612": """The registry cannot be asked
+
+No answer came: the name does not resolve, the connection was refused or timed out, or TLS failed. The message gives the
+system's reason. Proxies are those of the environment. Nothing but `images lock` needs a network.""",
+    "GLM613": """The registry does not answer strangers
+
+It wants credentials, or fewer requests. `images lock` asks anonymously and sends no credentials; for a private registry,
+look the digest up with your container tool and write it into the file.""",
+    "GLM614": """The registry has no such image or tag
+
+Or does not show it to strangers: some registries answer so for private images.""",
+    "GLM615": """The registry's answer cannot be used
+
+It has an unexpected status, no sha256 digest, a digest that is not that of the manifest it sent, or it points away from
+https. Nothing is written for this image.""",
     "GLM701": """An option gives no amount of money
 
 `--price`, `--price-total` and `--storage` take a plain number of USD above zero, such as `2.95`, with six decimals at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Bundle
-from glmdeploy.targets import compose, dockerfile, kubernetes, script
+from glmdeploy.targets import compose, declared, dockerfile, kubernetes, script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,4 +26,5 @@ TARGETS: dict[str, Render] = {
 def render(plan: Plan, processes: tuple[Process, ...]) -> Bundle:
     """The bundle of every target that the plan names, and a Dockerfile where an image must be built."""
     artifacts = [a for name in TARGETS if name in plan.spec.targets for a in TARGETS[name](plan, processes)]
-    return Bundle((*artifacts, *dockerfile.render(plan)))
+    spec = plan.spec
+    return Bundle((*artifacts, *dockerfile.render(plan)), declared.external(spec), spec.image_digest)

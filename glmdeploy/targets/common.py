@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from glmdeploy import images
 from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
@@ -32,11 +33,9 @@ def object_name(spec: Spec) -> str:
 
 
 def image(spec: Spec) -> str:
-    """The image to run: the profile's, the documented one, or the one built from the bundle's Dockerfile."""
-    if spec.image:
-        return spec.image
-    found = spec.framework.image(spec.version, spec.cluster.gpu.compute)
-    return found.reference.format(version=spec.version) if found else built_image(spec)
+    """The image to run: the profile's, the documented one (both by digest where it is known), or the built one."""
+    named = images.documented(spec)
+    return images.pinned(spec, named) if named else built_image(spec)
 
 
 def built_image(spec: Spec) -> str:

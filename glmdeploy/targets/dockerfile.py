@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from glmdeploy import images
 from glmdeploy.bundle import Artifact
 from glmdeploy.targets.common import built_image, header, needs_dockerfile
 from glmdeploy.templating import render as render_template
@@ -20,7 +21,7 @@ def render(plan: Plan) -> tuple[Artifact, ...]:
     text = render_template(
         "docker/Dockerfile.j2",
         header=header(spec),
-        base=spec.framework.base_image,
+        base=images.pinned(spec, spec.framework.base_image),
         bare=spec.framework.image_required,
         packages=[p.format(version=spec.version) for p in spec.framework.packages],
         tag=spec.image or built_image(spec),

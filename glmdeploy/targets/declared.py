@@ -1,0 +1,17 @@
+"""Kubernetes objects that a profile says exist: references to them are no mistake of the bundle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from glmdeploy.spec import Spec
+
+
+def external(spec: Spec) -> tuple[str, ...]:
+    """`KIND/NAME` of each, sorted; nothing where no manifest is written."""
+    if "kubernetes" not in spec.targets:
+        return ()
+    secrets = {name for name in (spec.api_key_secret, spec.hub_token_secret) if name}
+    claims = {spec.weights.claim} if spec.weights.claim else set()
+    return tuple(sorted({f"Secret/{s}" for s in secrets} | {f"PersistentVolumeClaim/{c}" for c in claims}))
