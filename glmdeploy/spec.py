@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError
 from glmdeploy.fields import AUTO
 from glmdeploy.hardware import Cluster
+from glmdeploy.slurm import SlurmSection
 from glmdeploy.units import tokens
 
 if TYPE_CHECKING:
@@ -89,7 +90,14 @@ class Spec:
     env: tuple[tuple[str, str], ...]
     extra_args: tuple[str, ...]
     accept_floor_only: bool = False
+    slurm: SlurmSection = SlurmSection()
     found: tuple[Diagnostic, ...] = ()
+
+    @property
+    def container_targets(self) -> tuple[str, ...]:
+        """The targets that run an image."""
+        images = {"compose", "kubernetes", *(["slurm"] if self.slurm.container == "pyxis" else [])}
+        return tuple(t for t in self.targets if t in images)
 
 
 def resolve(profile: Profile, catalog: Catalog) -> Spec:
@@ -144,6 +152,7 @@ class _Resolver:
             env=tuple(profile.env.items()),
             extra_args=profile.extra_args,
             accept_floor_only="floor-only" in profile.accept,
+            slurm=profile.slurm,
             found=tuple(self.found),
         )
 

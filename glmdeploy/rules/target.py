@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from glmdeploy.process import Process
     from glmdeploy.spec import Spec
 
-_CONTAINERS = ("compose", "kubernetes")
 _IMAGE = ("framework", "image")
 
 
 def _in_containers(spec: Spec) -> list[str]:
-    return [t for t in spec.targets if t in _CONTAINERS]
+    return list(spec.container_targets)
 
 
 def _undocumented(spec: Spec) -> bool:
