@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from glmdeploy.profile import Profile
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_NO_SLURM = SlurmSection()
 # Organisations that GLM repositories moved away from, and where they are now.
 _OLD_ORGANISATIONS = {"thudm": "zai-org"}
 
@@ -90,7 +91,7 @@ class Spec:
     env: tuple[tuple[str, str], ...]
     extra_args: tuple[str, ...]
     accept_floor_only: bool = False
-    slurm: SlurmSection = SlurmSection()
+    slurm: SlurmSection = _NO_SLURM
     found: tuple[Diagnostic, ...] = ()
 
     @property

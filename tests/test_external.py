@@ -170,12 +170,18 @@ def test_compose_accepts(path: Path, tmp_path: Path) -> None:
     fail_unless_silent(run(tmp_path, compose, "-f", path, "config", "-q", env=variables), EXPLAINED)
 
 
+def program(entrypoint: list[str]) -> list[str]:
+    """Give the entry point without the shell that reads the API key and starts its arguments."""
+    return [] if entrypoint[0] == "/bin/sh" else entrypoint
+
+
 # Exceptions of tests/data/compose-lint.yaml that are for some files alone.
 ONLY_FOR = {
     "CL-0008": re.compile(r"/host-\d+/compose\.yaml$"),
     "CL-0009": re.compile(r"mi\d+x"),
     "CL-0020": re.compile(r"-ktransformers/"),
-    "CL-0027": re.compile(r"mi\d+x|-ktransformers/"),
+    "CL-0027": re.compile(r"mi\d+x"),
+    "CL-0029": re.compile(r"-ktransformers/"),
 }
 
 
@@ -200,12 +206,13 @@ def test_the_real_compose_reads_the_plans_command_and_environment(path: Path, tm
         "config",
         "--format",
         "json",
-        env={"GLM_LEADER_ADDRESS": report.LEADER},
+        env={name: dummy(name) for name in REQUIRED_VARIABLE.findall(path.read_text())}
+        | {"GLM_LEADER_ADDRESS": report.LEADER},
     )
     services = json.loads(said.stdout)["services"]
     found = {
         name: (
-            [w.replace("$$", "$") for w in (*service["entrypoint"], *service["command"])],
+            [w.replace("$$", "$") for w in (*program(service["entrypoint"]), *service["command"])],
             {k: v.replace("$$", "$") for k, v in (service.get("environment") or {}).items()},
         )
         for name, service in services.items()

@@ -61,7 +61,7 @@ def _planned(outcome: Outcome) -> dict[int, tuple[list[str], dict[str, str]]]:
 def _read(result: subprocess.CompletedProcess[str]) -> tuple[list[str], dict[str, str], list[str]]:
     """A printed command, its environment, and the GPU ids."""
     with_ = [line.removeprefix("with ").split("=", 1) for line in result.stderr.splitlines()]
-    env = {key: value for key, value in with_}
+    env = dict(with_)
     gpus = next(env.pop(k) for k in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES") if k in env)
     return shlex.split(result.stdout), env, gpus.split(",")
 
@@ -172,7 +172,9 @@ def test_complaints_54_a_unit_may_start_as_long_as_the_plan_says_and_is_active_o
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_complaints_55_each_container_has_a_large_shm(profile: str) -> None:
-    outcome = _judged(pipeline.open_profile(profile).data, targets=["compose"], serving={"expose_unauthenticated": True})
+    outcome = _judged(
+        pipeline.open_profile(profile).data, targets=["compose"], serving={"expose_unauthenticated": True}
+    )
     if any(d.level == "error" for d in outcome.found):
         pytest.skip("the profile has no image")
     for artifact in pipeline.render(outcome).artifacts:

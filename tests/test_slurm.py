@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from glmdeploy.pipeline import Outcome
 
-pytestmark = pytest.mark.hosts
+pytestmark = pytest.mark.external
 
 PROGRAMS = ("munged", "mungekey", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue")
 GPUS = 10
@@ -223,7 +223,7 @@ def test_a_rank_that_fails_ends_the_job(cluster: dict[str, str], tmp_path: Path)
     folder = _written(_outcome(), tmp_path)
     env = _stub(cluster, folder)
     stub = folder / "bin/python3"
-    stub.write_text('#!/bin/bash\n[[ $SLURM_PROCID != 3 ]] || exit 7\nsleep 300\n')
+    stub.write_text("#!/bin/bash\n[[ $SLURM_PROCID != 3 ]] || exit 7\nsleep 300\n")
     start = time.monotonic()
     assert _submit(env, folder, "--wait", *ONE_NODE, "slurm/job.sh").returncode != 0
     assert time.monotonic() - start < 120

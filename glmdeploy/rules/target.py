@@ -211,7 +211,7 @@ def slurm_cores(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
 
 
 def slurm_image(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """pyxis cannot build an image
+    """Pyxis cannot build an image
 
     `slurm.container: pyxis` pulls an image on each node (`srun --container-image`). Where the image is the one of the
     bundle's Dockerfile, it must be pushed first, and named as `framework.image`.

@@ -151,7 +151,7 @@ def _launcher(process: Process) -> list[str]:
     variable = next((s.variable for s in process.secrets if s.key == "api-key"), "")
     if not variable:
         return []
-    read = f'{variable}=$(cat /run/secrets/{_SECRETS["api-key"]})'
+    read = f"{variable}=$(cat /run/secrets/{_SECRETS['api-key']})"
     if not process.has(Slot.API_KEY):
         return ["/bin/sh", "-ec", f'{read}; export {variable}; exec "$@"', "sh"]
     put = f'[ "$word" != "{_KEY}" ] || word=${variable}'
