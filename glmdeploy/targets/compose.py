@@ -91,8 +91,9 @@ def _readme(plan: Plan, hosts: dict[int, list[Process]]) -> str:
             {
                 "host": host,
                 "folder": _folder(host, several=len(hosts) > 1),
-                "services": "; ".join(
-                    f"`{_name(p)}`: {p.rank}, {','.join(map(str, p.placement.gpu_ids))}, {p.port}" for p in ranks
+                "services": ", ".join(
+                    f"`{_name(p)}` (rank {p.rank}, GPUs {','.join(map(str, p.placement.gpu_ids))}, port {p.port})"
+                    for p in ranks
                 ),
             }
             for host, ranks in hosts.items()
