@@ -14,6 +14,7 @@ AUTO: Literal["auto"] = "auto"
 MAX_GPUS = 1024
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
+_SLURM_TIME = re.compile(r"(\d+(:\d\d){0,2}|\d+-\d+(:\d\d){0,2}|UNLIMITED)\Z")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -77,6 +78,13 @@ def _word(text: str) -> str:
     """A name that a command line takes for a value."""
     if text.startswith("-") or any(c.isspace() for c in _text(text)):
         raise ValueError("must not start with `-` or hold spaces")
+    return text
+
+
+def slurm_time(text: str) -> str:
+    """A time limit as `sbatch --time` takes it; ValueError otherwise."""
+    if not _SLURM_TIME.match(text):
+        raise ValueError("must be minutes, `HH:MM:SS`, `days-hours`, `days-HH:MM:SS` or `UNLIMITED`")
     return text
 
 

@@ -52,6 +52,18 @@ class Health:
 
 
 @dataclass(frozen=True)
+class CPUNeeds:
+    """What a process that computes on the CPU counts on; empty and 0 when any host will do.
+
+    ``flags`` are spelt as /proc/cpuinfo spells them.
+    """
+
+    flags: tuple[str, ...] = ()
+    cores: int = 0
+    numa_nodes: int = 0
+
+
+@dataclass(frozen=True)
 class Process:
     """What one rank's node process starts."""
 
@@ -65,6 +77,11 @@ class Process:
     health: Health
     meeting_port: int = 0  # where the ranks find the leader; 0 for a single rank
     host_memory: int = 0  # RAM that this process fills, bytes; 0 when it is a small part of any host
+    cpu: CPUNeeds = CPUNeeds()
+
+    def has(self, slot: Slot) -> bool:
+        """Whether the command line has a hole of that kind."""
+        return any(not isinstance(w, str) and w.slot is slot for w in self.argv)
 
     def words(self, *, leader: str, rank: str | None = None, port: str | None = None, api_key: str = "") -> list[str]:
         """The command line with its holes filled in."""

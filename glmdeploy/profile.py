@@ -33,6 +33,7 @@ from glmdeploy.fields import (
     dns_name,
     env_names,
 )
+from glmdeploy.slurm import SlurmSection
 from glmdeploy.units import exact_size
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from glmdeploy.source import Source
 
 API_VERSION = "glmdeploy/v1"
+Target = Literal["script", "compose", "kubernetes", "systemd", "slurm"]
 
 
 class _Strict(BaseModel):
@@ -206,10 +208,11 @@ class Profile(_Strict):
     framework: FrameworkSection
     layout: LayoutSection = Field(default_factory=LayoutSection)
     serving: ServingSection = Field(default_factory=ServingSection)
-    targets: Annotated[tuple[Literal["script", "compose", "kubernetes"], ...], Field(min_length=1, strict=False)] = (
-        Field(("script", "compose", "kubernetes"), description="What to render.")
+    targets: Annotated[tuple[Target, ...], Field(min_length=1, strict=False)] = Field(
+        ("script", "compose", "kubernetes"), description="What to render."
     )
     kubernetes: KubernetesSection = Field(default_factory=KubernetesSection)
+    slurm: SlurmSection = Field(default_factory=SlurmSection)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
     policy: PolicySection = Field(default_factory=PolicySection)
     accept: Annotated[tuple[Literal["floor-only"], ...], Field(strict=False)] = Field(

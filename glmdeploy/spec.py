@@ -15,6 +15,7 @@ from packaging.version import Version
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError
 from glmdeploy.fields import AUTO
 from glmdeploy.hardware import Cluster
+from glmdeploy.slurm import SlurmSection
 from glmdeploy.units import tokens
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from glmdeploy.profile import Profile
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_NO_SLURM = SlurmSection()
 # Organisations that GLM repositories moved away from, and where they are now.
 _OLD_ORGANISATIONS = {"thudm": "zai-org"}
 
@@ -91,7 +93,14 @@ class Spec:
     accept_floor_only: bool = False
     image_digest: str = "off"
     digests: tuple[tuple[str, str], ...] = ()  # of images, by reference
+    slurm: SlurmSection = _NO_SLURM
     found: tuple[Diagnostic, ...] = ()
+
+    @property
+    def container_targets(self) -> tuple[str, ...]:
+        """The targets that run an image."""
+        images = {"compose", "kubernetes", *(["slurm"] if self.slurm.container == "pyxis" else [])}
+        return tuple(t for t in self.targets if t in images)
 
 
 def resolve(profile: Profile, catalog: Catalog) -> Spec:
@@ -147,6 +156,7 @@ class _Resolver:
             extra_args=profile.extra_args,
             accept_floor_only="floor-only" in profile.accept,
             image_digest=profile.policy.image_digest,
+            slurm=profile.slurm,
             found=tuple(self.found),
         )
 

@@ -271,7 +271,8 @@ def filled(word: str) -> str:
 def compose_words(bundle: Path) -> Iterator[Question]:
     for path in sorted(bundle.glob("compose/**/compose.yaml")):
         for service in yaml.safe_load(path.read_text())["services"].values():
-            argv = tuple(filled(word) for word in [*service["entrypoint"], *service["command"]])
+            shell = service["entrypoint"][0] == "/bin/sh"  # reads the API key, and starts its arguments
+            argv = tuple(filled(word) for word in [*([] if shell else service["entrypoint"]), *service["command"]])
             yield argv, of_engine(service.get("environment", {}))
 
 

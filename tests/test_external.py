@@ -7,6 +7,7 @@ the names of those that must be there.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,8 @@ import kubernetes_validate
 import pytest
 import yaml
 from kubernetes_validate.utils import all_versions
+
+from glmdeploy import pipeline, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +46,8 @@ HOW_TO_GET = {
     "kubectl": FETCHED,
     "shellcheck": "run `pip install -e '.[test]'`",
     "shfmt": "run `pip install -e '.[dev]'`",
+    "compose-lint": "run `pip install -e '.[dev]'`",
+    "systemd-analyze": "install your system's package `systemd`",
 }
 
 # What `${NAME:?message}` or `${NAME?message}` makes compulsory; `$$` is how Compose writes a dollar.
@@ -66,6 +71,7 @@ MANIFESTS = [path for path in listed("*/kubernetes/**/*.yaml") if path not in KU
 FILES = {
     "shell script": listed("**/*.sh"),
     "Compose file": listed("*/compose/**/*.yaml"),
+    "unit": listed("*/systemd/**/*.service"),
     "Kustomization": KUSTOMIZATIONS,
     "manifest": [path for path in MANIFESTS if not kinds(path) or kinds(path) - CRDS.keys()],
     "custom resource": [path for path in MANIFESTS if kinds(path) & CRDS.keys()],
@@ -162,6 +168,67 @@ def test_compose_accepts(path: Path, tmp_path: Path) -> None:
     compose = tool("docker-compose")
     variables = {name: dummy(name) for name in REQUIRED_VARIABLE.findall(path.read_text())}
     fail_unless_silent(run(tmp_path, compose, "-f", path, "config", "-q", env=variables), EXPLAINED)
+
+
+def program(entrypoint: list[str]) -> list[str]:
+    """Give the entry point without the shell that reads the API key and starts its arguments."""
+    return [] if entrypoint[0] == "/bin/sh" else entrypoint
+
+
+# Exceptions of tests/data/compose-lint.yaml that are for some files alone.
+ONLY_FOR = {
+    "CL-0008": re.compile(r"/host-\d+/compose\.yaml$"),
+    "CL-0009": re.compile(r"mi\d+x"),
+    "CL-0020": re.compile(r"-ktransformers/"),
+    "CL-0027": re.compile(r"mi\d+x"),
+    "CL-0029": re.compile(r"-ktransformers/"),
+}
+
+
+@each("Compose file")
+def test_compose_lint_finds_nothing_that_is_not_explained(path: Path, tmp_path: Path) -> None:
+    exceptions = Path(__file__).parent / "data" / "compose-lint.yaml"
+    words = ["check", "--config", exceptions, "--strict-config", "--fail-on", "low", "--format", "json", path]
+    result = run(tmp_path, tool("compose-lint"), *words)
+    assert result.returncode == 0, result.stdout + result.stderr
+    ids = {finding["rule_id"] for finding in json.loads(result.stdout)["findings"]}
+    assert {i for i in ids if i in ONLY_FOR and not ONLY_FOR[i].search(path.as_posix())} == set()
+
+
+@each("Compose file")
+def test_the_real_compose_reads_the_plans_command_and_environment(path: Path, tmp_path: Path) -> None:
+    outcome = pipeline.judge(pipeline.open_profile(path.relative_to(BUNDLES).parts[0]))
+    said = run(
+        tmp_path,
+        tool("docker-compose"),
+        "-f",
+        path,
+        "config",
+        "--format",
+        "json",
+        env={name: dummy(name) for name in REQUIRED_VARIABLE.findall(path.read_text())}
+        | {"GLM_LEADER_ADDRESS": report.LEADER},
+    )
+    services = json.loads(said.stdout)["services"]
+    found = {
+        name: (
+            [w.replace("$$", "$") for w in (*program(service["entrypoint"]), *service["command"])],
+            {k: v.replace("$$", "$") for k, v in (service.get("environment") or {}).items()},
+        )
+        for name, service in services.items()
+    }
+    plan = json.loads(report.as_json(outcome.plan, outcome.processes, outcome.found))
+    host = int(path.parent.name.removeprefix("host-")) if path.parent.name.startswith("host-") else 0
+    assert found == {
+        p["role"] if p["role"] != "worker" else f"worker-{p['node_rank']}": (p["argv"], p["env"])
+        for p in plan["processes"]
+        if p["host"] == host
+    }
+
+
+@each("unit")
+def test_systemd_says_nothing_about(path: Path, tmp_path: Path) -> None:
+    fail_unless_silent(run(tmp_path, tool("systemd-analyze"), "verify", path))
 
 
 def schema_objection(document: Any, version: str) -> str:

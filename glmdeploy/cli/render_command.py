@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "targets",
     multiple=True,
     metavar="NAME",
-    help="script, compose or kubernetes; repeatable. Default: all.",
+    help="script, compose, kubernetes, systemd or slurm; repeatable. Default: the first three.",
 )
 @click.option("-o", "--output", metavar="DIR", help="Folder to write; - prints. Default: ./NAME.")
 @click.option("--force", is_flag=True, help="Overwrite files that glmdeploy did not write.")
@@ -43,7 +43,7 @@ def command(
     save_profile: str | None,
     **given: Any,
 ) -> None:
-    """Write launch scripts, Compose files and Kubernetes manifests.
+    """Write launch scripts, Compose files, Kubernetes manifests, and files for systemd and Slurm.
 
     PROFILE is a file, or the name of a shipped profile; options override its
     keys, and do without one. A file that glmdeploy did not write, or that was

@@ -23,7 +23,7 @@ from glmdeploy.memory import (
 )
 from glmdeploy.models import BF16
 from glmdeploy.plan import KVFormat, Refusal, StageNeed, Term
-from glmdeploy.process import Health, Process
+from glmdeploy.process import CPUNeeds, Health, Process
 from glmdeploy.units import MIB
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ _RUNNING = 8  # --max-running-requests in the tutorial
 _PREFILL_THRESHOLD = 1024  # above it, a layer's experts are copied to the GPUs for prefill
 METHODS = {"fp8": "FP8", "bf16": "BF16"}  # --kt-method by checkpoint: the native format, no conversion
 ASSUMED_ISA = "avx512"  # what the README asks for with FP8 and BF16 experts
+# cluster.cpu_isa in the words of /proc/cpuinfo (Linux arch/x86/include/asm/cpufeatures.h)
+_AVX512 = ("avx512f", "avx512bw", "avx512_bf16", "avx512vbmi")
+CPU_FLAGS = {"amx": (*_AVX512, "amx_tile", "amx_int8", "amx_bf16"), "avx512": _AVX512, "avx2": ("avx2", "fma")}
 
 
 class KTransformers(Adapter):
@@ -254,7 +257,14 @@ def _process(plan: Plan, place: Placement) -> Process:
         port=spec.port,
         health=Health(path="/health", timeout=30),
         host_memory=hostram.floor(spec),
+        cpu=_cpu(spec),
     )
+
+
+def _cpu(spec: Spec) -> CPUNeeds:
+    """The instructions that the chosen kernels are built for; cores and nodes where the profile gives them."""
+    cluster = spec.cluster
+    return CPUNeeds(CPU_FLAGS[cluster.cpu_isa or ASSUMED_ISA], cluster.cpu_cores, cluster.numa_nodes)
 
 
 def _argv(plan: Plan) -> tuple[Word, ...]:

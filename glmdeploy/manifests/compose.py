@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from glmdeploy.diagnostics import Diagnostic
     from glmdeploy.manifests.document import File, Node
 
-_TOP = ["name", "version", "services", "networks", "volumes", "secrets", "configs", "include", "models"]
-# Keys of a service: the Compose specification, read 2026-11-24 from its JSON schema (compose-spec.json).
+_TOP = ["name", "version", "services", "networks", "volumes", "secrets", "configs", "include", "models", "jobs"]
+# Keys of a service: compared on 2026-11-24 with the JSON schema that check-jsonschema carries (compose-spec.json).
 # fmt: off
 _SERVICE = [
     "annotations", "attach", "blkio_config", "build", "cap_add", "cap_drop", "cgroup", "cgroup_parent", "command",
@@ -28,10 +28,10 @@ _SERVICE = [
     "environment", "expose", "extends", "external_links", "extra_hosts", "gpus", "group_add", "healthcheck",
     "hostname", "image", "init", "ipc", "isolation", "label_file", "labels", "links", "logging", "mac_address",
     "mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "models", "network_mode", "networks",
-    "oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "post_start", "pre_stop",
+    "oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "post_start", "pre_start", "pre_stop",
     "privileged", "profiles", "provider", "pull_policy", "pull_refresh_after", "read_only", "restart", "runtime",
     "scale", "secrets", "security_opt", "shm_size", "stdin_open", "stop_grace_period", "stop_signal", "storage_opt",
-    "sysctls", "tmpfs", "tty", "ulimits", "use_api_socket", "user", "userns_mode", "uts", "volumes", "volumes_from",
+    "sysctls", "tmpfs", "tty", "ulimits", "umask", "use_api_socket", "user", "userns_mode", "uts", "volumes", "volumes_from",
     "working_dir",
 ]
 # fmt: on

@@ -106,6 +106,8 @@ RULES: dict[str, Check] = {
     "GLM509": target.ports_collide,
     "GLM510": target.fabric_not_exposed,
     "GLM512": target.one_replica,
+    "GLM520": target.slurm_cores,
+    "GLM521": target.slurm_image,
     "GLM601": policy.secret_in_profile,
     "GLM602": policy.image_without_digest,
 }

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from glmdeploy.process import Process
     from glmdeploy.spec import Spec
 
-_CONTAINERS = ("compose", "kubernetes")
 _IMAGE = ("framework", "image")
 
 
 def _in_containers(spec: Spec) -> list[str]:
-    return [t for t in spec.targets if t in _CONTAINERS]
+    """The targets that run the image apart from the host's network and devices: pyxis does not."""
+    return [t for t in spec.container_targets if t != "slurm"]
 
 
 def _undocumented(spec: Spec) -> bool:
@@ -33,7 +33,7 @@ def image_required(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     its name as `framework.image`. The script target needs no image.
     """
     spec = plan.spec
-    targets = _in_containers(spec)
+    targets = spec.container_targets
     no_base = spec.framework.image_required or spec.cluster.gpu.vendor != "nvidia"
     if no_base and not spec.image and targets and _undocumented(spec):
         yield Diagnostic(
@@ -80,7 +80,7 @@ def image_to_build(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     does), or push it and give its name as `framework.image`.
     """
     spec = plan.spec
-    if spec.framework.image_required or spec.image or not _in_containers(spec) or plan.refusal:
+    if spec.framework.image_required or spec.image or not spec.container_targets or plan.refusal:
         return
     if spec.cluster.gpu.vendor == "nvidia" and _undocumented(spec):
         known = sorted({str(v) for v in spec.framework.tested if spec.framework.image(v, spec.cluster.gpu.compute)})
@@ -190,4 +190,38 @@ def one_replica(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
             Level.WARNING,
             at=("layout", "replicas"),
             hint="start them once a replica, with its own hosts or GLM_GPUS and GLM_PORT",
+        )
+
+
+def slurm_cores(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Slurm is asked for no cores
+
+    A task that names no cores gets the partition's default, often a single one, and an engine with a process for each
+    GPU crawls on it. `slurm.cpus_per_task` says how many; `cluster.cpu_cores` says what a host has, and each of its
+    ranks gets its share.
+    """
+    spec = plan.spec
+    if plan.launchable and "slurm" in spec.targets and not (spec.slurm.cpus_per_task or spec.cluster.cpu_cores):
+        yield Diagnostic(
+            "GLM520",
+            "the job asks Slurm for no cores: a rank may get a single one",
+            Level.WARNING,
+            at=("slurm", "cpus_per_task"),
+            hint="set `slurm.cpus_per_task`, or `cluster.cpu_cores`",
+        )
+
+
+def slurm_image(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Pyxis cannot build an image
+
+    `slurm.container: pyxis` pulls an image on each node (`srun --container-image`). Where the image is the one of the
+    bundle's Dockerfile, it must be pushed first, and named as `framework.image`.
+    """
+    spec = plan.spec
+    if "slurm" in spec.targets and spec.slurm.container == "pyxis" and not spec.image and _undocumented(spec):
+        yield Diagnostic(
+            "GLM521",
+            f"no image of {spec.framework.name} {spec.version} is documented for {spec.cluster.gpu.compute}, and pyxis pulls one",
+            at=("slurm", "container"),
+            hint="set `framework.image` to where you push the image of the bundle's Dockerfile, or leave `slurm.container` out",
         )

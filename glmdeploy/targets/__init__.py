@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Bundle
-from glmdeploy.targets import compose, declared, dockerfile, kubernetes, script
+from glmdeploy.targets import compose, declared, dockerfile, kubernetes, script, slurm, systemd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +20,16 @@ TARGETS: dict[str, Render] = {
     "script": script.render,
     "compose": compose.render,
     "kubernetes": kubernetes.render,
+    "systemd": systemd.render,
+    "slurm": slurm.render,
 }
+# What a target's files run, so that it is rendered as well.
+NEEDS = {"systemd": "script", "slurm": "script"}
 
 
 def render(plan: Plan, processes: tuple[Process, ...]) -> Bundle:
-    """The bundle of every target that the plan names, and a Dockerfile where an image must be built."""
-    artifacts = [a for name in TARGETS if name in plan.spec.targets for a in TARGETS[name](plan, processes)]
+    """The bundle of every target that the plan names, what these need, and a Dockerfile where an image must be built."""
+    wanted = {*plan.spec.targets, *(NEEDS[name] for name in plan.spec.targets if name in NEEDS)}
+    artifacts = [a for name in TARGETS if name in wanted for a in TARGETS[name](plan, processes)]
     spec = plan.spec
     return Bundle((*artifacts, *dockerfile.render(plan)), declared.external(spec), spec.image_digest)

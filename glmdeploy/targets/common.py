@@ -18,6 +18,7 @@ SHARED_MEMORY = 32 * GIB
 HUB_CACHE = "/root/.cache/huggingface"  # the default of root in the engines' images
 PROBE_PERIOD = 10  # seconds
 LEADER_VARIABLE = "GLM_LEADER_ADDRESS"
+VISIBLE = {"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "HIP_VISIBLE_DEVICES"}
 
 
 def header(spec: Spec) -> str:
@@ -52,6 +53,12 @@ def driver(spec: Spec) -> int:
     """The least driver branch that the image needs; 0 when unknown."""
     found = None if spec.image else spec.framework.image(spec.version, spec.cluster.gpu.compute)
     return found.driver if found else 0
+
+
+def start_words(process: Process) -> list[str]:
+    """The script that starts a rank, by its name in the folder `script`, and its options."""
+    names = {"server": "serve.sh", "leader": "leader.sh"}
+    return [names[process.role]] if process.role in names else ["worker.sh", "--rank", str(process.rank)]
 
 
 def by_host(processes: tuple[Process, ...]) -> dict[int, list[Process]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def render(plan: Plan) -> tuple[Artifact, ...]:
     """``Dockerfile`` at the bundle's root, or nothing."""
     spec = plan.spec
-    if not needs_dockerfile(spec) or not {"compose", "kubernetes"} & set(spec.targets):
+    if not needs_dockerfile(spec) or not spec.container_targets:
         return ()
     text = render_template(
         "docker/Dockerfile.j2",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Artifact
 from glmdeploy.process import Slot
-from glmdeploy.targets.common import SHARED_MEMORY, driver, header
+from glmdeploy.targets.common import PROBE_PERIOD, SHARED_MEMORY, VISIBLE, driver, header, start_words
 from glmdeploy.templating import render as render_template
 from glmdeploy.templating import sh
 from glmdeploy.units import GIB
@@ -24,15 +24,54 @@ _HOLES = {
 
 
 def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
-    """``serve.sh`` for one rank, else ``leader.sh`` and ``worker.sh``."""
+    """``serve.sh`` for one rank, else ``leader.sh`` and ``worker.sh``; ``download.sh``; which runs where."""
     roles: dict[str, list[Process]] = {}
     for process in processes:
         roles.setdefault(process.role, []).append(process)
-    name = {"server": "serve"}
-    return tuple(
-        Artifact(f"script/{name.get(role, role)}.sh", _script(plan, role, ranks), executable=True)
+    scripts = [
+        Artifact(f"script/{start_words(ranks[0])[0]}", _script(plan, role, ranks), executable=True)
         for role, ranks in roles.items()
+    ]
+    download = [Artifact("script/download.sh", _download(plan), executable=True)] if plan.spec.weights.hub else []
+    return (*scripts, *download, Artifact("script/README.md", _readme(plan, processes)))
+
+
+def _download(plan: Plan) -> str:
+    spec = plan.spec
+    return render_template(
+        "script/download.sh.j2",
+        header=header(spec),
+        repo=spec.weights.hub,
+        revision=spec.weights.revision,
+        hub_folder=_hub_folder(plan),
+        checkpoint_kib=_checkpoint_kib(plan),
     )
+
+
+def _readme(plan: Plan, processes: tuple[Process, ...]) -> str:
+    return render_template(
+        "script/README.md.j2",
+        header=header(plan.spec),
+        name=plan.spec.name,
+        ranks=[{**_rank(p), "command": " ".join(["./" + start_words(p)[0], *start_words(p)[1:]])} for p in processes],
+        several=len(processes) > 1,
+        meeting_port=processes[0].meeting_port,
+        download=bool(plan.spec.weights.hub),
+    )
+
+
+def _hub_folder(plan: Plan) -> str:
+    return f"models--{plan.spec.weights.hub.replace('/', '--')}"
+
+
+def _checkpoint_kib(plan: Plan) -> int:
+    return -(-plan.spec.checkpoint.total_bytes // 1024)
+
+
+def _ports(process: Process) -> list[str]:
+    """The ports that the process listens on, as words of the script."""
+    own = ['"${port}"'] if process.health.path else []
+    return [*own, *([str(process.meeting_port)] if process.meeting_port and process.rank == 0 else [])]
 
 
 def _script(plan: Plan, role: str, ranks: list[Process]) -> str:
@@ -45,13 +84,13 @@ def _script(plan: Plan, role: str, ranks: list[Process]) -> str:
         ranks=[_rank(r) for r in ranks],
         many=role == "worker",
         ranks_in_all=plan.layout.nodes,
-        needs_leader=any(w for w in first.argv if not isinstance(w, str) and w.slot is Slot.LEADER),
+        needs_leader=first.has(Slot.LEADER) or bool(first.health.leader_port),
         lines=_lines(first.argv),
-        api_key=any(w for w in first.argv if not isinstance(w, str) and w.slot is Slot.API_KEY),
+        api_key=first.has(Slot.API_KEY),
         env=first.env,
         secrets=[s.variable for s in first.secrets],
         vendor=spec.cluster.gpu.vendor,
-        visible="CUDA_VISIBLE_DEVICES" if spec.cluster.gpu.vendor == "nvidia" else "HIP_VISIBLE_DEVICES",
+        visible=VISIBLE[spec.cluster.gpu.vendor],
         gpus=len(first.placement.gpu_ids),
         gpu_name=spec.cluster.gpu.name,
         memory_mib=spec.cluster.gpu.memory_mib * 97 // 100,  # ECC and firmware move it a little
@@ -59,9 +98,17 @@ def _script(plan: Plan, role: str, ranks: list[Process]) -> str:
         shared_memory_kib=SHARED_MEMORY // 1024,
         shared_memory_gib=SHARED_MEMORY // GIB,
         weights_path=spec.weights.path,
-        hub_folder=f"models--{spec.weights.hub.replace('/', '--')}",
-        checkpoint_kib=-(-spec.checkpoint.total_bytes // 1024),
+        hub_folder=_hub_folder(plan),
+        checkpoint_kib=_checkpoint_kib(plan),
         host_memory_kib=-(-first.host_memory // 1024),
+        cpu_flags=" ".join(first.cpu.flags),
+        cores=first.cpu.cores,
+        numa_nodes=first.cpu.numa_nodes,
+        ports=_ports(first),
+        health_path=first.health.path,
+        health_timeout=first.health.timeout,
+        leader_port=first.health.leader_port,
+        period=PROBE_PERIOD,
     )
 
 

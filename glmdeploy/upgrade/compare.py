@@ -120,7 +120,7 @@ def _why_pool(old: Plan | None, new: Plan | None) -> str:
 
 def _images(old: Plan, new: Plan) -> Iterator[Change]:
     """The image and its driver, where containers are rendered."""
-    if not {"compose", "kubernetes"} & set(new.spec.targets):
+    if not new.spec.container_targets:
         return
     before, after = common.image(old.spec), common.image(new.spec)
     if before == after and new.spec.image and old.spec.version != new.spec.version:

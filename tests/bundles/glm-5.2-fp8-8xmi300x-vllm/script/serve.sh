@@ -5,11 +5,14 @@ set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-usage: serve.sh [--print] [--help]
+usage: serve.sh [--print | --check | --wait] [--help]
 
   Runs on host 0, GPUs 0,1,2,3,4,5,6,7, port 8000.
   --print    print the command, quoted for a shell, and exit before any check
              (its environment goes to stderr)
+  --check    run the checks and exit
+  --wait     wait until the rank serves (or, where it has no port, until its
+             leader listens), and exit
   --help     print this and exit
 
 Environment:
@@ -24,7 +27,7 @@ fail() {
   exit 1
 }
 
-print_only=0
+mode=run
 rank=0
 while [[ $# -gt 0 ]]; do
   case "$1" in
@@ -32,7 +35,7 @@ while [[ $# -gt 0 ]]; do
     usage
     exit 0
     ;;
-  --print) print_only=1 ;;
+  --print | --check | --wait) mode=${1#--} ;;
   *)
     usage >&2
     printf 'error: unknown argument %q\n' "$1" >&2
@@ -79,7 +82,7 @@ environment=(
   VLLM_ROCM_USE_AITER_FUSION_SHARED_EXPERTS=1
 )
 
-if [[ "${print_only}" == 1 ]]; then
+if [[ "${mode}" == print ]]; then
   printf 'with %s\n' "${environment[@]}" >&2
   printf '%q ' "${command[@]}" | sed 's/ $//'
   printf '\n'
@@ -105,7 +108,32 @@ check_shared_memory() {
   [[ "${size}" -ge 33554432 ]] || fail "/dev/shm has ${size} KiB, and 32 GiB are needed"
 }
 
-# Every shard that the index names is there and not empty.
+# A port is free when nothing accepts a connection to it.
+check_port() {
+  if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+    fail "port $1 is taken: stop what listens there"
+  fi
+}
+
+check_numa() {
+  if [[ "$(cat /proc/sys/kernel/numa_balancing 2>/dev/null || true)" == [12] ]]; then
+    printf 'note: automatic NUMA balancing moves pages while GPUs wait: sysctl kernel.numa_balancing=0\n' >&2
+  fi
+}
+
+# Whether a shard is as long as its own header says: a length of 8 bytes, a JSON header, the tensors.
+whole() {
+  local file=$1 header end size
+  [[ -s "${file}" ]] || return 1
+  header=$(od -An -tu8 -N8 "${file}" | tr -d ' ')
+  size=$(stat -Lc %s "${file}")
+  [[ -n "${header}" && "${#header}" -le 9 && "${size}" -gt "$((header + 8))" ]] || return 1
+  end=$(head -c "$((header + 8))" "${file}" | tail -c "${header}" | tr -d '[:space:]' |
+    grep -o '"data_offsets":\[[0-9]*,[0-9]*\]' | tr -cd '0-9,\n' | cut -d, -f2 | sort -n | tail -n 1)
+  [[ -n "${end}" && "${size}" -eq "$((header + 8 + end))" ]]
+}
+
+# The first shard of those that the index names which is not there, or not whole; nothing when all are.
 missing_shard() {
   local folder=$1 index=$1/model.safetensors.index.json file files
   [[ -r "${index}" ]] || {
@@ -118,7 +146,8 @@ missing_shard() {
     return
   }
   while IFS= read -r file; do
-    [[ -s "${folder}/${file}" ]] || {
+    # shellcheck disable=SC2310 # a failure inside `whole` means: not whole
+    whole "${folder}/${file}" || {
       printf '%s\n' "${folder}/${file}"
       return
     }
@@ -133,8 +162,9 @@ check_weights() {
     [[ -d "${snapshot}" ]] || continue
     missing=$(missing_shard "${snapshot%/}")
     [[ -n "${missing}" ]] || return 0
-    printf 'note: %s is missing: the download will go on\n' "${missing}" >&2
+    printf 'note: %s is missing or cut short: the download will go on\n' "${missing}" >&2
   done
+  [[ "${HF_HUB_OFFLINE:-0}" != 1 ]] || fail "HF_HUB_OFFLINE is set, and ${here} holds no complete snapshot"
   mkdir -p "${cache}" || fail "cannot make ${cache}"
   free=$(df -Pk "${cache}" | awk 'NR == 2 {print $4}') || fail "cannot read the free space of ${cache}"
   there=0
@@ -143,10 +173,30 @@ check_weights() {
     fail "${cache} has ${free} KiB free and ${there} of the checkpoint, which needs 737907364"
 }
 
-if [[ "${GLM_SKIP_PREFLIGHT:-0}" != 1 ]]; then
+preflight() {
   check_gpus
   check_shared_memory
+  check_port "${port}"
+  check_numa
   check_weights
+}
+
+# Asks once: HTTP 200 on the rank's own port, or a connection to the port where the ranks meet.
+answers() {
+  # shellcheck disable=SC2016 # the inner shell expands
+  timeout 5 bash -c '
+    exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "GET %s HTTP/1.0\r\n\r\n" "$2" >&3 &&
+      read -r _ status _ <&3 && [[ ${status} == 200 ]]' _ "${port}" /health 2>/dev/null
+}
+
+if [[ "${mode}" == wait ]]; then
+  # shellcheck disable=SC2310 # no answer yet is no failure
+  until answers; do sleep 10; done
+  exit 0
 fi
+if [[ "${GLM_SKIP_PREFLIGHT:-0}" != 1 || "${mode}" == check ]]; then
+  preflight
+fi
+[[ "${mode}" == run ]] || exit 0
 
 exec env "${environment[@]}" "${command[@]}"
