@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from glmdeploy.source import controls
 from glmdeploy.units import parse_bandwidth, parse_bytes, parse_tokens
@@ -15,6 +15,15 @@ MAX_GPUS = 1024
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?\Z")
+_RESOURCE = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")
+_WEB = re.compile(r"https?://[^\s/@]+(/[^\s@]*)?\Z")
+
+
+class Strict(BaseModel):
+    """A section of the profile: nothing beside what is declared, nothing converted, nothing changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def clean(text: str) -> str:
@@ -77,6 +86,28 @@ def _word(text: str) -> str:
     """A name that a command line takes for a value."""
     if text.startswith("-") or any(c.isspace() for c in _text(text)):
         raise ValueError("must not start with `-` or hold spaces")
+    return text
+
+
+def resource_name(text: str) -> str:
+    """A name that Kubernetes takes for a label or an extended resource; ValueError otherwise."""
+    if not _RESOURCE.match(text):
+        raise ValueError("must be letters, digits, `-`, `_` and `.`, with a domain and `/` in front where it has one")
+    return text
+
+
+def labels(pairs: dict[str, str]) -> dict[str, str]:
+    """Labels with their values; ValueError otherwise."""
+    for key, value in pairs.items():
+        if not _RESOURCE.match(key) or not _LABEL_VALUE.match(value):
+            raise ValueError(f"`{key}: {value}` is not a label")
+    return pairs
+
+
+def web_address(text: str) -> str:
+    """An http or https address without a user; ValueError otherwise."""
+    if not _WEB.match(_text(text)):
+        raise ValueError("must be an http or https address, without user and password")
     return text
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
 )
@@ -24,15 +23,16 @@ from glmdeploy.fields import (
     Bandwidth,
     Count,
     Size,
+    Strict,
     Text,
     Tokens,
     Word,
     absolute,
     clean,
-    dns_label,
     dns_name,
     env_names,
 )
+from glmdeploy.site import GitSection, KubernetesSection
 from glmdeploy.units import exact_size
 
 if TYPE_CHECKING:
@@ -44,11 +44,7 @@ if TYPE_CHECKING:
 API_VERSION = "glmdeploy/v1"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class WeightSource(_Strict):
+class WeightSource(Strict):
     """Where the weights are: exactly one of a path on the hosts, a hub repository, or a Kubernetes claim."""
 
     path: Annotated[str, AfterValidator(absolute)] | None = Field(
@@ -61,7 +57,7 @@ class WeightSource(_Strict):
     )
 
 
-class ModelSection(_Strict):
+class ModelSection(Strict):
     """What to serve."""
 
     checkpoint: Text = Field("fp8", description="Catalogue id of the weights: fp8, bf16, nvfp4, mxfp4 or w4afp8.")
@@ -72,7 +68,7 @@ class ModelSection(_Strict):
     )
 
 
-class ClusterSection(_Strict):
+class ClusterSection(Strict):
     """What to serve it on."""
 
     gpu: Text = Field(description="GPU by any of its names: h100, h200, b200, gb300, mi300x, rtx4090 ...")
@@ -94,7 +90,7 @@ class ClusterSection(_Strict):
     )
 
 
-class FrameworkSection(_Strict):
+class FrameworkSection(Strict):
     """What serves it."""
 
     name: Text = Field(description="sglang, vllm, transformers or ktransformers.")
@@ -104,7 +100,7 @@ class FrameworkSection(_Strict):
     image: Word | None = Field(None, description="Container image to use instead of the documented one.")
 
 
-class LayoutSection(_Strict):
+class LayoutSection(Strict):
     """Sizes that the planner must keep; what is left out it chooses."""
 
     tp: Count | None = Field(None, description="Tensor parallel size.")
@@ -128,7 +124,7 @@ class LayoutSection(_Strict):
     )
 
 
-class ServingSection(_Strict):
+class ServingSection(Strict):
     """How to serve it."""
 
     context: Tokens = Field(
@@ -167,16 +163,7 @@ class ServingSection(_Strict):
     )
 
 
-class KubernetesSection(_Strict):
-    """Kubernetes names."""
-
-    namespace: Annotated[str, AfterValidator(dns_label)] = Field("llm", description="Namespace of every object.")
-    storage_class: Annotated[str, AfterValidator(dns_name)] | None = Field(
-        None, description="StorageClass of the claim that the bundle makes."
-    )
-
-
-class SecretsSection(_Strict):
+class SecretsSection(Strict):
     """Names of existing secrets; a value is never written anywhere."""
 
     api_key: Annotated[str, AfterValidator(dns_name)] | None = Field(
@@ -187,7 +174,7 @@ class SecretsSection(_Strict):
     )
 
 
-class Profile(_Strict):
+class Profile(Strict):
     """One deployment of GLM-5.2."""
 
     apiVersion: Literal["glmdeploy/v1"] = Field(description="Version of this format.")  # noqa: N815  the key's own spelling
@@ -197,10 +184,12 @@ class Profile(_Strict):
     framework: FrameworkSection
     layout: LayoutSection = Field(default_factory=LayoutSection)
     serving: ServingSection = Field(default_factory=ServingSection)
-    targets: Annotated[tuple[Literal["script", "compose", "kubernetes"], ...], Field(min_length=1, strict=False)] = (
-        Field(("script", "compose", "kubernetes"), description="What to render.")
-    )
+    targets: Annotated[
+        tuple[Literal["script", "compose", "kubernetes", "argocd", "flux"], ...],
+        Field(min_length=1, strict=False),
+    ] = Field(("script", "compose", "kubernetes"), description="What to render.")
     kubernetes: KubernetesSection = Field(default_factory=KubernetesSection)
+    git: GitSection = Field(default_factory=GitSection)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
     accept: Annotated[tuple[Literal["floor-only"], ...], Field(strict=False)] = Field(
         (),
@@ -306,6 +295,9 @@ def is_text(at: KeyPath) -> bool:
 
 def is_list(at: KeyPath) -> bool:
     """Whether the profile key at ``at`` is a list, so that one string means one item."""
+    if at[:1] == ("kubernetes",) and len(at) == 2:  # noqa: PLR2004  the section and its key
+        field = KubernetesSection.model_fields.get(str(at[1]))
+        return field is not None and getattr(field.annotation, "__origin__", None) is tuple
     return at in {("targets",), ("extra_args",), ("accept",), ("serving", "served_names")}
 
 
@@ -319,10 +311,23 @@ def as_yaml(profile: Profile) -> dict[str, Any]:
 
 
 def _unitised(data: dict[str, Any]) -> dict[str, Any]:
-    if bandwidth := data.get("model", {}).get("storage_bandwidth"):
-        data["model"]["storage_bandwidth"] = f"{exact_size(bandwidth)}/s"
-    if memory := data.get("cluster", {}).get("host_memory"):
-        data["cluster"]["host_memory"] = exact_size(memory)
-    if bandwidth := data.get("cluster", {}).get("memory_bandwidth"):
-        data["cluster"]["memory_bandwidth"] = f"{exact_size(bandwidth)}/s"
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in data.items()}
+    for section, key, unit in _SIZES:
+        if size := data.get(section, {}).get(key):
+            data[section][key] = exact_size(size) + unit
+    return {key: _listed(value) for key, value in data.items()}
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _listed(v) for k, v in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+# Keys that hold bytes, or bytes a second, and what stands behind the size.
+_SIZES = (
+    ("model", "storage_bandwidth", "/s"),
+    ("cluster", "host_memory", ""),
+    ("cluster", "memory_bandwidth", "/s"),
+    ("kubernetes", "cache_size", ""),
+    ("kubernetes", "memory", ""),
+)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError
 from glmdeploy.fields import AUTO
 from glmdeploy.hardware import Cluster
+from glmdeploy.site import GitSection, KubernetesSection
 from glmdeploy.units import tokens
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class Spec:
     env: tuple[tuple[str, str], ...]
     extra_args: tuple[str, ...]
     accept_floor_only: bool = False
+    kubernetes: KubernetesSection = field(default_factory=KubernetesSection, hash=False)  # the site's own names
+    git: GitSection = field(default_factory=GitSection, hash=False)
     found: tuple[Diagnostic, ...] = ()
 
 
@@ -144,6 +147,8 @@ class _Resolver:
             env=tuple(profile.env.items()),
             extra_args=profile.extra_args,
             accept_floor_only="floor-only" in profile.accept,
+            kubernetes=profile.kubernetes,
+            git=profile.git,
             found=tuple(self.found),
         )
 
