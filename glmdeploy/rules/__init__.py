@@ -10,7 +10,18 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glmdeploy.rules import arguments, cpu, engine, framework, memory, placement, policy, source_codes, target
+from glmdeploy.rules import (
+    arguments,
+    cpu,
+    engine,
+    framework,
+    kubernetes,
+    memory,
+    placement,
+    policy,
+    source_codes,
+    target,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -95,6 +106,11 @@ RULES: dict[str, Check] = {
     "GLM509": target.ports_collide,
     "GLM510": target.fabric_not_exposed,
     "GLM512": target.one_replica,
+    "GLM540": kubernetes.claim_of_one_node,
+    "GLM541": kubernetes.transport_lacks,
+    "GLM542": kubernetes.load_barrier,
+    "GLM543": kubernetes.git_missing,
+    "GLM544": kubernetes.device_group,
     "GLM601": policy.secret_in_profile,
 }
 

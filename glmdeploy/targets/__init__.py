@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Bundle
-from glmdeploy.targets import compose, dockerfile, kubernetes, script
+from glmdeploy.targets import compose, dockerfile, gitops, kubernetes, script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ TARGETS: dict[str, Render] = {
     "script": script.render,
     "compose": compose.render,
     "kubernetes": kubernetes.render,
+    "argocd": gitops.render_argocd,
+    "flux": gitops.render_flux,
 }
 
 

@@ -44,14 +44,13 @@ class Group:
     def context(self) -> dict[str, object]:
         """What the templates of the workload take."""
         leader = self.container(self.processes[0], rank="0" if self.several else None)
-        wait = DOWNLOAD if self.store.makes_claim else 0
         return {
             "leader": leader,
             "worker": self.worker() if self.several else None,
             "pod": self.pod(),
             "domain": self.domain,
             "domain_nodes": self.plan.hosts,
-            "progress_seconds": self.plan.startup_seconds + wait,
+            "progress_seconds": progress_seconds(self.plan),
         }
 
     def pod(self) -> dict[str, object]:
@@ -159,6 +158,11 @@ class Group:
             "scratch": f"{scratch}Gi",
             "devices": list(self.transport.resources),
         }
+
+
+def progress_seconds(plan: Plan) -> int:
+    """Seconds until a first roll-out counts as failed: start-up, and the download where there is one."""
+    return plan.startup_seconds + (DOWNLOAD if plan.spec.weights.hub else 0)
 
 
 def _escape(word: str) -> str:
