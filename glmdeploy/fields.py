@@ -104,6 +104,13 @@ def labels(pairs: dict[str, str]) -> dict[str, str]:
     return pairs
 
 
+def git_address(text: str) -> str:
+    """A repository's address without a password; ValueError otherwise."""
+    if re.search(r"://[^/@]*:[^/@]*@", _text(text)):
+        raise ValueError("must not hold a password: give Argo CD or Flux its credentials as a secret")
+    return text
+
+
 def web_address(text: str) -> str:
     """An http or https address without a user; ValueError otherwise."""
     if not _WEB.match(_text(text)):

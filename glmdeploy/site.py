@@ -10,7 +10,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from glmdeploy.fields import Size, Strict, Text, Word, dns_label, dns_name, labels, resource_name, web_address
+from glmdeploy.fields import (
+    Size,
+    Strict,
+    Text,
+    Word,
+    dns_label,
+    dns_name,
+    git_address,
+    labels,
+    resource_name,
+    web_address,
+)
 from glmdeploy.units import GIB
 
 AccessMode = Literal["ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany"]
@@ -88,7 +99,9 @@ class KubernetesSection(Strict):
 class GitSection(Strict):
     """Where the bundle is committed: what `--target argocd` and `--target flux` point at."""
 
-    repository: Text | None = Field(None, description="Address of the repository.")
+    repository: Annotated[str, AfterValidator(git_address)] | None = Field(
+        None, description="Address of the repository, without credentials."
+    )
     path: Text | None = Field(None, description="Folder of the bundle's `kubernetes` in it.")
     revision: Text | None = Field(None, description="Branch, tag or commit.")
     namespace: _Label | None = Field(
