@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from conftest import BUNDLES
-from test_external import CRD_FOLDER, CRDS, custom_objections, kubernetes_versions, schema_objection
+from test_external import CRD_FOLDER, CRDS, custom_objections, kubernetes_versions, schema_objection, tool
+from test_external import run as run_tool
 from test_targets import LEADER, OF_THE_POD
 
 from glmdeploy import pipeline, report, source
@@ -510,6 +511,18 @@ def test_custom_resource_definitions_take_what_the_keys_render(tmp_path: Path, s
     if not CRD_FOLDER.is_dir():
         pytest.skip("NOT CHECKED: no published CRDs in ../shared/crds beside this checkout")
     assert [said for d in custom for said in custom_objections(d)] == []
+
+
+@pytest.mark.external
+@pytest.mark.parametrize("site", SITES)
+def test_kustomize_builds_what_the_keys_render(tmp_path: Path, site: str) -> None:
+    found = files(tmp_path, **SITES[site])
+    for path, text in found.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    built = run_tool(tmp_path, tool("kubectl"), "kustomize", tmp_path / "kubernetes")
+    assert (built.returncode, built.stderr) == (0, "")
+    assert len(list(yaml.safe_load_all(built.stdout))) == len([p for p in found if _object(p)])
 
 
 def test_keys_of_the_site_are_in_every_pod(tmp_path: Path) -> None:
