@@ -49,7 +49,7 @@ class KubernetesSection(Strict):
     cache_storage_class: _Name | None = Field(None, description="StorageClass of the claim for compiled kernels.")
     memory: Size | None = Field(None, description="RAM of one pod, request and limit. Default: from the plan.")
     run_as: Annotated[int, Field(ge=1, le=2_147_483_647)] = Field(
-        1000, description="Numeric user and group of the pods; the weights must be readable for it."
+        10001, description="Numeric user and group of the pods; the weights must be readable for it."
     )
     supplemental_groups: Annotated[tuple[_Id, ...], Field(strict=False)] = Field(
         (), description="Further numeric groups, such as the hosts' `render` group for AMD GPUs."

@@ -514,6 +514,25 @@ def test_custom_resource_definitions_take_what_the_keys_render(tmp_path: Path, s
 
 
 @pytest.mark.external
+def test_checkov_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
+    checkov = tool("checkov")
+    for profile in PROFILES:
+        objects = [*shipped(profile).values()]
+        # checkov knows no LeaderWorkerSet: its pods are shown to it as they would be made
+        for pod, role in zip(pods(shipped(profile)), ("leader", "worker"), strict=False):
+            metadata = {**pod["metadata"], "name": f"{profile}-{role}".replace(".", "-"), "namespace": "llm"}
+            objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod["spec"]})
+        folder = tmp_path / profile
+        folder.mkdir()
+        (folder / "all.yaml").write_text(yaml.safe_dump_all(objects))
+    config = BUNDLES.parents[1] / ".ci/checkov.yaml"
+    result = run_tool(tmp_path, checkov, "-d", tmp_path, "--config-file", config, "-o", "json")
+    summary = json.loads(result.stdout)
+    failed = [f"{c['check_id']} {c['resource']}" for c in summary.get("results", {}).get("failed_checks", [])]
+    assert (failed, result.returncode) == ([], 0)
+
+
+@pytest.mark.external
 @pytest.mark.parametrize("site", SITES)
 def test_kustomize_builds_what_the_keys_render(tmp_path: Path, site: str) -> None:
     found = files(tmp_path, **SITES[site])
