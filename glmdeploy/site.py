@@ -54,6 +54,9 @@ class KubernetesSection(Strict):
     supplemental_groups: Annotated[tuple[_Id, ...], Field(strict=False)] = Field(
         (), description="Further numeric groups, such as the hosts' `render` group for AMD GPUs."
     )
+    numa_binding: bool = Field(
+        False, description="Add the capability SYS_NICE, which container runtimes ask for to bind memory to NUMA nodes."
+    )
     read_only_root: bool = Field(
         False, description="Read-only root of the server's container too; older NVIDIA container hooks write into it."
     )

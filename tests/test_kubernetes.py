@@ -576,6 +576,20 @@ def test_replicas_have_a_disruption_budget_and_a_monitor(tmp_path: Path) -> None
         assert selector["matchLabels"].items() <= pods(objects)[0]["metadata"]["labels"].items()
 
 
+def test_numa_binding_is_a_capability_that_the_pod_explains(tmp_path: Path) -> None:
+    host = {"host_memory": "2 TiB", "cpu_cores": 96, "numa_nodes": 2}
+    sections = {
+        "framework": {"name": "ktransformers", "image": "registry.example.com/kt:1"},
+        "cluster": {"gpu": "h100", "gpus": 8, **host},
+        "model": {"source": {"claim": "weights"}},
+    }
+    text = files(tmp_path, **sections)["kubernetes/deployment.yaml"]
+    assert ("kubernetes.numa_binding adds" in text, "add:" in text) == (True, False)
+    text = files(tmp_path, **sections, kubernetes={"numa_binding": True})["kubernetes/deployment.yaml"]
+    assert "# Outside the restricted Pod Security Standard: SYS_NICE." in text
+    assert 'add: ["SYS_NICE"]' in text
+
+
 def test_trays_of_a_rack_share_a_compute_domain(tmp_path: Path) -> None:
     objects = rendered(tmp_path, **SITES["rack"])
     domain = objects["ComputeDomain/t-nvlink"]

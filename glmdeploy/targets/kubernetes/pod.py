@@ -25,6 +25,11 @@ PRE_STOP = 15  # seconds until every load balancer has taken the pod out
 GRACE = 120  # seconds for the answers that are being written
 DOWNLOAD = 6 * 3600  # seconds: 756 GB at 35 MB/s, so that a first roll-out is not called failed meanwhile, [est]
 LIVENESS_PERIOD = 60
+CAPABILITIES = {
+    "IPC_LOCK": "IPC_LOCK: RDMA pins memory; where the container runtime gives it to root alone, lift its memlock limit",
+    "SYS_NICE": "SYS_NICE: the runtime's seccomp profile lets mbind and set_mempolicy through only with it",
+}
+NUMA_NOTE = "memory is not bound to NUMA nodes: seccomp asks for SYS_NICE, which kubernetes.numa_binding adds"
 SLOWEST_PREFILL = 500  # tokens a second below which nobody would serve, [est]
 
 
@@ -60,7 +65,9 @@ class Group:
         note = f"gpu.product: no label of {self.spec.cluster.gpu.name} is known; name it in kubernetes.gpu_products"
         required = self.domain and self.plan.layout.replicas == 1
         return {
-            "restricted": self.store.restricted(),
+            "restricted": self.restricted(),
+            "capabilities": [(name, CAPABILITIES[name]) for name in self.capabilities()],
+            "numa_note": NUMA_NOTE if self.processes[0].host_memory and not self.site.numa_binding else "",
             "run_as": self.site.run_as,
             "groups": list(self.site.supplemental_groups),
             "read_only_root": self.site.read_only_root,
@@ -77,6 +84,16 @@ class Group:
             "clique": bool(required),
             "transport": self.transport,
         }
+
+    def capabilities(self) -> list[str]:
+        """What the server's container may do beside the restricted standard."""
+        wanted = {"IPC_LOCK": self.transport.lock_memory, "SYS_NICE": self.site.numa_binding}
+        return [name for name, want in wanted.items() if want]
+
+    def restricted(self) -> str:
+        """Why the pod is outside Kubernetes' restricted Pod Security Standard, or an empty string."""
+        folder = ["hostPath, a folder of the host"] if self.spec.weights.path else []
+        return " and ".join([*folder, *self.capabilities()])
 
     def near(self) -> list[str]:
         """Node labels whose value the ranks of one group prefer to share, the nearest first."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.targets.common import image, object_name
-from glmdeploy.transport import transport
 from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
@@ -108,12 +107,3 @@ class Store:
             "beside_the_server": self.mode == "ReadWriteOnce",
             "job_gpu": "amd.com/gpu" if self.spec.cluster.gpu.vendor == "amd" else "nvidia.com/gpu",
         }
-
-    def restricted(self) -> str:
-        """Why the pod is outside Kubernetes' restricted Pod Security Standard, or an empty string."""
-        reasons = []
-        if self.spec.weights.path:
-            reasons.append("it mounts a folder of the host (hostPath)")
-        if transport(self.plan).lock_memory:
-            reasons.append("RDMA pins memory (IPC_LOCK)")
-        return " and ".join(reasons)
