@@ -7,21 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from glmdeploy import catalog, source
+from glmdeploy.commandline import after_launcher
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span
-from glmdeploy.launches import Launch, Shell, Word, bare, launches, read
+from glmdeploy.launches import MAX_LAUNCHES, Launch, Shell, Word, bare, launches, read
 from glmdeploy.rules import arguments, engine, policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from glmdeploy.flags import Framework
+    from glmdeploy.flags import Framework, Option
 
 
 def lint(framework: str, version: str | None, name: str) -> list[Diagnostic]:
     """Every diagnostic of the command lines in a file; ProfileError when it holds none of this framework."""
+    for option, value in (("--framework", framework), ("--framework-version", version or "")):
+        if bad := source.controls(value):
+            message = f"a control or bidirectional character is not allowed: {bad}"
+            raise ProfileError([Diagnostic("GLM014", message, span=Span(option))])
     entry = catalog.load().frameworks.get(framework.lower())
     if entry is None:
         known = ", ".join(catalog.load().frameworks)
@@ -29,20 +34,25 @@ def lint(framework: str, version: str | None, name: str) -> list[Diagnostic]:
     chosen = _version(version, entry.default)
     text = source.text(Path(name))
     source.refuse_controls(name, text)
-    secrets = list(_secrets(read(name, text)).values())
+    options = catalog.options(entry.id).at(chosen)
+    secrets = list(_secrets(read(name, text), options).values())
     shell = read(name, _masked(text, secrets))
     found = [*_about_version(entry, chosen), *(_exposed(shell, word, what) for word, what in secrets)]
     for launch in _found(entry, shell):
         found += _judged(entry, chosen, launch, shell)
-    found += _variables(entry, chosen, shell)
+    found += [*_variables(entry, chosen, shell), *_stray(shell, entry)]
     return list(dict.fromkeys(found))
 
 
 def _version(text: str | None, default: Version) -> Version:
+    if text is None:
+        return default
     try:
-        return Version(text) if text else default
-    except InvalidVersion:
-        raise ProfileError([Diagnostic("GLM108", f"`{text}` is not a version", hint=f"such as `{default}`")]) from None
+        return Version(text)
+    except ValueError:  # InvalidVersion, and more digits than Python takes
+        raise ProfileError(
+            [Diagnostic("GLM108", f"`{text[:40]}` is not a version", hint=f"such as `{default}`")]
+        ) from None
 
 
 def _about_version(framework: Framework, version: Version) -> Iterator[Diagnostic]:
@@ -56,24 +66,28 @@ def _about_version(framework: Framework, version: Version) -> Iterator[Diagnosti
         yield Diagnostic("GLM110", message, Level.WARNING, span=span, hint="name a known version")
 
 
-def _secrets(shell: Shell) -> dict[int, tuple[Word, str]]:
+def _secrets(shell: Shell, options: Mapping[str, Option]) -> dict[int, tuple[Word, str]]:
     """The secrets of a file by their place, and what to call them."""
     found: dict[int, tuple[Word, str]] = {}
     for command in [*shell.commands, *shell.arrays.values()]:
         for before, word in zip([Word("", 0, 0), *command], command, strict=False):
-            if word.known and (secret := _secret(before, word)):
+            if secret := _secret(shell, before, word, options):
                 found[secret[0].start] = secret
     return found
 
 
-def _secret(before: Word, word: Word) -> tuple[Word, str] | None:
+def _secret(shell: Shell, before: Word, word: Word, options: Mapping[str, Option]) -> tuple[Word, str] | None:
     """What of a word is a secret, after the word before it."""
     head, equals, value = word.text.partition("=")
+    after = "=" not in before.text and policy.secret_option(before.text, options) and not word.text.startswith("-")
+    if not word.known:  # a variable that is set in this file
+        behind = shell.behind(value if equals and policy.secret_option(head, options) else word.text if after else "")
+        return (_part(behind, behind.text), f"`{head if equals else before.text}`") if behind else None
     named = f"variable `{head}`" if not head.startswith("-") and policy.secret_variable(head, value) else ""
-    named = named or (f"`{head}`" if policy.secret_option(head) else "")
+    named = named or (f"`{head}`" if policy.secret_option(head, options) else "")
     if equals and value and named:
         return _part(word, value), named
-    if word.text and not word.text.startswith("-") and policy.secret_option(before.text) and "=" not in before.text:
+    if word.text and after:
         return word, f"`{before.text}`"
     secret = policy.secret_in(word.text)
     return (_part(word, secret), "a word") if secret else None
@@ -105,6 +119,10 @@ def _found(framework: Framework, shell: Shell) -> list[Launch]:
     if not any(shell.commands) and not any(shell.arrays.values()):
         raise ProfileError([Diagnostic("GLM018", "no command line in this file", span=Span(shell.name))])
     if found := launches(shell, framework):
+        if len(found) > MAX_LAUNCHES:
+            raise ProfileError(
+                [Diagnostic("GLM018", f"more than {MAX_LAUNCHES} servers in one file", span=Span(shell.name))]
+            )
         return found
     for other in catalog.load().frameworks.values():
         for launch in launches(shell, other):
@@ -142,6 +160,18 @@ def _judged(framework: Framework, version: Version, launch: Launch, shell: Shell
     env = {key: word.text for key, word in shell.variables.items() if word and word.known}
     for broken in engine.judge(framework, version, line, env):
         yield engine.diagnostic(framework, broken, span=spans[broken.given.index] if broken.given else start)
+
+
+def _stray(shell: Shell, framework: Framework) -> Iterator[Diagnostic]:
+    """Lines of options right after a command that is judged: no command takes them."""
+    cut = False
+    for command in shell.commands:
+        stray = cut and command[0].text.startswith("-")
+        cut = stray or bool(after_launcher([word.text for word in command], framework.launch))
+        if stray:
+            message = "these options belong to no command: the shell runs the line by itself"
+            hint = "end the line before with a backslash, and put no comment between continued lines"
+            yield Diagnostic("GLM421", message, Level.WARNING, span=shell.place(command[0]), hint=hint)
 
 
 def _variables(framework: Framework, version: Version, shell: Shell) -> Iterator[Diagnostic]:

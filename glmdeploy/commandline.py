@@ -81,15 +81,24 @@ class CommandLine:
 
 def after_launcher(words: Sequence[str], launch: Launch) -> int:
     """How many words start the server, those before its name included; 0 where none does."""
-    for index, pair in enumerate(itertools.pairwise(words)):
-        if pair[1] == "serve" and pair[0].rpartition("/")[2] in launch.commands:
+    files = tuple(f"/{module.replace('.', '/')}.py" for module in launch.modules)
+    for index, (before, word) in enumerate(itertools.pairwise(words)):
+        if word == "serve" and before.rpartition("/")[2] in launch.commands:
             return index + 2
-        if pair[0] == "-m" and pair[1] in launch.modules:
+        if re.fullmatch(r"-\w*m", before) and word in launch.modules:
+            return index + 2
+        if files and f"/{word}".endswith(files):
             return index + 2
     for index, word in enumerate(words):
-        if re.split(r"[:@]", word, maxsplit=1)[0] in launch.images and "--entrypoint" not in words:
+        if "--entrypoint" not in words and _is_image(word, launch.images):
             return index + 1
     return 0
+
+
+def _is_image(word: str, images: Sequence[str]) -> bool:
+    """Whether a word is one of these images, from any registry, with any tag or digest."""
+    repository = re.sub(r"(:[\w.-]+)?(@[\w:]+)?\Z", "", word)
+    return any(repository == image or repository.endswith(f"/{image}") for image in images)
 
 
 def arguments(words: Sequence[str], launch: Launch) -> list[str]:
@@ -135,6 +144,9 @@ class _Reader:
         line, index = self.line, 0
         while index < len(self.words):
             word = self.words[index]
+            if word == "--":  # what follows are no options
+                line.positional += enumerate(self.words[index + 1 :], index + 1)
+                break
             if _is_option(word):
                 index = self._option(index)
                 continue
@@ -150,8 +162,10 @@ class _Reader:
     def _option(self, index: int) -> int:
         """Read the option at ``index``; the index after its values."""
         written, equals, attached = self.words[index].partition("=")
-        if self.parser.levels and written.startswith("-O") and written != "-O" and _LEVEL in self.options:
+        if self.parser.levels and self.words[index].startswith("-O") and self.words[index] != "-O":
             written, equals, attached = _LEVEL, "=", self.words[index][2:].removeprefix("=")
+        elif self.parser.levels and self.words[index] == "-O" and self.words[index + 1 : index + 2]:
+            written = _LEVEL
         if written in _HELP and written not in self.options:
             return index + 1  # prints the help, and serves nothing
         after = index + 1
@@ -183,7 +197,8 @@ class _Reader:
         guess = self.parser.abbreviations and written.startswith("--")
         found = sorted({o.name for name, o in self.options.items() if guess and name.startswith(prefix)})
         if len(found) == 1:
-            self.line.problems.append(Problem(index, "abbreviated", written, found[0]))
+            full = next(name for name in self.options[found[0]].names if name.startswith(prefix))
+            self.line.problems.append(Problem(index, "abbreviated", written, full))
             return self.options[found[0]]
         kind = "ambiguous" if found else "unknown"
         self.line.problems.append(Problem(index, kind, written, ", ".join(found[:4])))

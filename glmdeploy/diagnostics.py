@@ -7,7 +7,7 @@ understandable without colour. JSON holds the same members and never null.
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -96,7 +96,21 @@ def render_text(found: Iterable[Diagnostic], *, colour: bool = False, width: int
     return "\n".join(_one(d, colour=colour, width=width) for d in found)
 
 
+def printable(text: str) -> str:
+    """The text with control and bidirectional characters as escapes: a terminal must not obey them."""
+    return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in text)
+
+
+def _printable(d: Diagnostic) -> Diagnostic:
+    span = d.span and replace(d.span, path=printable(d.span.path), text=printable(d.span.text))
+    notes = tuple(map(printable, d.notes))
+    return replace(
+        d, message=printable(d.message), label=printable(d.label), notes=notes, hint=printable(d.hint), span=span
+    )
+
+
 def _one(d: Diagnostic, *, colour: bool, width: int) -> str:
+    d = _printable(d)
     head = f"{d.level.value}[{d.code}]"
     lines = [_broken(f"{head}: {d.message}", width, 4), *_place(d)]
     lines += [_broken(f"  = note: {note}", width, 10) for note in d.notes]

@@ -31,7 +31,7 @@ class Engine(Protocol):
         """Layouts with these sizes that differ in the other dimensions, the strategy's preferred one first."""
         ...
 
-    def shards(self, layout: Layout) -> Shards:
+    def shards(self, spec: Spec, layout: Layout) -> Shards:
         """Over how many GPUs each group of tensors is split."""
         ...
 

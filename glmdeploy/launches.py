@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from glmdeploy.commandline import after_launcher
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
+from glmdeploy.source import controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,18 +27,22 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(
     r"""
       (?P<blank>[ \t\r]+|\\\r?\n|\#[^\n]*)
-    | (?P<redirection>\d*(?:<<<|<<-?|<>|>\||>>|[<>]&?)|&>>?)
+    | (?P<redirection>\d*(?:<<<|<<-?|<>|>\||>>|[<>]&?)(?!\()|&>>?)
     | (?P<operator>\r?\n|[;&|()])
     | (?P<word>(?:
           \$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)   # a command, its own brackets two deep
-        | \$\{[^}]*\} | `[^`]*`
+        | [<>]\((?:[^()]|\([^()]*\))*\)            # a command as a file
+        | \$\{[^}\n]{0,200}\} | `[^`]*`
         | '[^']*' | "(?:[^"\\]|\\.)*" | \\.
-        | [^\s;&|()<>'"\\`]
+        | [^\s;&|()<>'"\\`$]++ | \$
       )+)
     """,
     re.VERBOSE | re.DOTALL,
 )
-_HERE_DOCUMENT = re.compile(r"(?<!<)<<-?[ \t]*(['\"]?)(\w+)\1([^\n]*\n)(.*?)^[ \t]*\2[ \t]*$", re.DOTALL | re.MULTILINE)
+_HERE_DOCUMENT = re.compile(r"(?<!<)<<-?[ \t]*(['\"]?)(\w+)\1[^\n]*\n")
+_LONGEST_WORD = 65_536  # characters: what is longer is no argument, and is not taken apart
+MAX_LAUNCHES = 64  # servers in one file: more is no script of a person
+_MAX_WORDS = 20_000  # of one command, with arrays put in
 _LITERAL = re.compile(r"'[^']*'|\\.", re.DOTALL)
 _EXPANSION = re.compile(r"\$[\w({@*#?]|`")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
@@ -80,11 +88,22 @@ class Shell:
     arrays: dict[str, list[Word]] = field(default_factory=dict)
     variables: dict[str, Word | None] = field(default_factory=dict)
 
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each line starts."""
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+
+    def behind(self, text: str) -> Word | None:
+        """The value of the variable that ``text`` names, where this file sets it once."""
+        match = _VARIABLE.fullmatch(text)
+        return self.variables.get(match[1] or match[2]) if match else None
+
     def place(self, word: Word) -> Span:
         """Where the word stands: its line, column, and width on that line."""
-        line = self.text.count("\n", 0, word.start)
-        start = self.text.rfind("\n", 0, word.start) + 1
-        shown = self.text[start:].partition("\n")[0].rstrip("\r")
+        line = bisect_right(self.starts, word.start) - 1
+        start = self.starts[line]
+        end = self.starts[line + 1] - 1 if line + 1 < len(self.starts) else len(self.text)
+        shown = self.text[start:end].rstrip("\r")
         column = word.start - start
         width = max(1, min(word.end - word.start, len(shown) - column))
         return Span(self.name, line + 1, column + 1, width, shown)
@@ -107,9 +126,11 @@ def launches(shell: Shell, framework: Framework) -> list[Launch]:
     """Every command that starts the framework's server; of arrays that are run, the run itself."""
     found: dict[int, Launch] = {}
     for command in [*shell.commands, *shell.arrays.values()]:
-        words = list(_expanded(shell, command))
+        words = list(islice(_expanded(shell, command), _MAX_WORDS))
         if end := after_launcher([word.text for word in words], framework.launch):
             launch = Launch(tuple(words[end:]), words[end - 1])
+            if len(found) > MAX_LAUNCHES:
+                break
             if len(launch.words) >= len(found.get(words[end - 1].start, Launch(())).words):
                 found[words[end - 1].start] = launch
     return list(found.values())
@@ -117,7 +138,7 @@ def launches(shell: Shell, framework: Framework) -> list[Launch]:
 
 def bare(shell: Shell, framework: Framework) -> Launch | None:
     """A file that holds only what follows the launcher: a JSON list, or options; None when it is something else."""
-    words = [word for command in shell.commands for word in _expanded(shell, command)]
+    words = list(islice((word for command in shell.commands for word in _expanded(shell, command)), _MAX_WORDS))
     heads = [command[0].text for command in shell.commands]
     model = len(heads) == 1 and framework.parser.free_words and re.match(r"[\w.-]+/[\w./-]+\Z", heads[0])
     listed = len(heads) == 1 and not words[0].raw
@@ -130,12 +151,14 @@ def _refused(shell: Shell, at: int, message: str) -> ProfileError:
 
 def _without_documents(text: str) -> str:
     """The text with the bodies of here-documents blank."""
-
-    def blank(match: re.Match[str]) -> str:
-        body = match.start(4) - match.start()
-        return match[0][:body] + re.sub(r"[^\n]", " ", match[0][body:])
-
-    return _HERE_DOCUMENT.sub(blank, text)
+    parts, at = [], 0
+    while match := _HERE_DOCUMENT.search(text, at):
+        end = re.compile(rf"^[ \t]*{match[2]}[ \t]*$", re.MULTILINE).search(text, match.end())
+        if end is None:
+            break
+        parts += [text[at : match.end()], re.sub(r"[^\n]", " ", text[match.end() : end.end()])]
+        at = end.end()
+    return "".join([*parts, text[at:]])
 
 
 def _collect(shell: Shell, text: str) -> None:
@@ -170,7 +193,7 @@ def _collect(shell: Shell, text: str) -> None:
 def _word(raw: str, start: int) -> Word:
     known = not _EXPANSION.search(_LITERAL.sub("", raw))
     try:
-        parts = shlex.split(raw)
+        parts = shlex.split(raw) if len(raw) <= _LONGEST_WORD else [raw]
     except ValueError:
         parts = [raw]
     return Word(" ".join(parts), start, start + len(raw), known, raw)
@@ -186,6 +209,9 @@ def _json(shell: Shell) -> Iterator[Word]:
         raise _refused(shell, 0, "a command line in JSON is a list of strings")
     offset = 0
     for word, match in zip(words, re.finditer(r'"(?:[^"\\]|\\.)*"', shell.text), strict=True):
+        if bad := controls(word):
+            message = f"a control or bidirectional character is not allowed: {bad}"
+            raise ProfileError([Diagnostic("GLM014", message, span=Span(shell.name))])
         offset = match.start() + 1
         yield Word(word, offset, match.end() - 1, not re.search(r"\$\(\w+\)|(?<!\$)\$\{\w+", word))
 
@@ -195,7 +221,7 @@ def _nested(shell: Shell) -> None:
     for command in list(shell.commands):
         texts = [word.text for word in command]
         for index, word in enumerate(command):
-            runs = index > 1 and re.fullmatch(r"-\w*c", texts[index - 1]) and word.known
+            runs = index > 1 and re.fullmatch(r"-\w*c", texts[index - 1])
             if runs and any(map(_SHELLS.fullmatch, texts[: index - 1])):
                 inner = Shell(shell.name, word.text)
                 _collect(inner, word.text)

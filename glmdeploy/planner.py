@@ -263,7 +263,7 @@ class _Planner:
             placement=() if refusal else place_layout(self.spec, layout),
             settings=settings,
             memory=memory,
-            shards=self.engine.shards(layout),
+            shards=self.engine.shards(self.spec, layout),
             rejected=tuple(rejected),
             possible=possible,
             held=held,

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError
 from glmdeploy.fields import AUTO
@@ -269,8 +269,8 @@ class _Resolver:
             return framework.default_for(gpu.compute) if gpu else framework.default
         try:
             version = Version(text)
-        except InvalidVersion:
-            self.say("GLM108", f"`{text}` is not a version", at, f"such as `{framework.default}`")
+        except ValueError:  # InvalidVersion, and more digits than Python takes
+            self.say("GLM108", f"`{text[:40]}` is not a version", at, f"such as `{framework.default}`")
             return None
         if version < framework.floor:
             self.say(

@@ -137,6 +137,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what the released parsers were asked (tests/test_engines.py), also when all went well."""
     reports = [r for kind in ("passed", "failed") for r in terminalreporter.getreports(kind)]
     properties = [item for report in reports for item in report.user_properties]
+    summarise_weights(terminalreporter, properties)
     asked = [value for name, value in properties if name == "asked"]
     rules = [value for name, value in properties if name == "rules"]
     if not (asked or rules or any(name == "engines" for name, _ in properties)):
@@ -161,3 +162,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         f"sweep: {total:,} command lines over {len(asked)} releases, {refused} refused;"
         f" {configured:,} went through the engine's own configuration"
     )
+
+
+def summarise_weights(terminalreporter: pytest.TerminalReporter, properties: list[tuple[str, Any]]) -> None:
+    """Say how many ranks were weighed against the engines' own classes (tests/test_engine_weights.py)."""
+    weighed = [value for name, value in properties if name == "weighed"]
+    if not weighed:
+        return
+    terminalreporter.section("weights of the engines' own classes")
+    for framework, version, layouts, stages, equal, largest, reasons in weighed:
+        terminalreporter.write_line(
+            f"{framework} {version}: {layouts} layouts, {stages} stages, {equal} equal to the byte,"
+            f" the rest explained; the largest difference is {largest:.4%}"
+        )
+        for reason, count in reasons:
+            terminalreporter.write_line(f"    {count:>3} x {reason}")

@@ -107,6 +107,29 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, Sequenc
     return asker
 
 
+_MX = {
+    "dtype": "fp4",
+    "qscheme": "per_group",
+    "group_size": 32,
+    "ch_axis": -1,
+    "scale_format": "e8m0",
+    "symmetric": None,
+}
+
+
+def _unquantised(layer: int) -> list[str]:
+    """Everything but routed experts; of the MTP layer, layer 78, everything."""
+    of_mlp = [f"{kind}_proj" for kind in ("gate", "up", "down")]
+    names = [f"self_attn.{name}_proj" for name in ("q_a", "q_b", "kv_b", "o")] + ["self_attn.kv_a_proj_with_mqa"]
+    names += [f"self_attn.indexer.{name}" for name in ("wq_b", "wk", "weights_proj")]
+    if layer < 3:
+        return names + [f"mlp.{name}" for name in of_mlp]
+    names += ["mlp.gate", *(f"mlp.shared_experts.{name}" for name in of_mlp)]
+    if layer == 78:
+        names += ["eh_proj", "shared_head.head", *(f"mlp.experts.*.{name}" for name in of_mlp)]
+    return names
+
+
 QUANTIZATION: dict[str, Any] = {
     "bf16": None,
     "fp8": {"quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3", "weight_block_size": [128, 128]},
@@ -115,14 +138,32 @@ QUANTIZATION: dict[str, Any] = {
         "quant_algo": "NVFP4",
         "producer": {"name": "modelopt"},
         "kv_cache_scheme": {"dynamic": False, "num_bits": 8, "type": "float"},
-        "ignore": ["lm_head", "*self_attn*", "*mlp.shared_experts*"],
+        # as in the checkpoint: only routed experts are quantised, and none of the MTP layer's
+        "ignore": [
+            *(
+                "lm_head",
+                "model.embed_tokens",
+                "model.layers.0*",
+                "model.layers.1.*",
+                "model.layers.2.*",
+                "model.layers.78*",
+            ),
+            *(f"model.layers.{i}.{part}*" for i in range(3, 78) for part in ("self_attn", "mlp.shared_experts")),
+        ],
     },
     "mxfp4": {
         "quant_method": "quark",
-        "global_quant_config": {},
+        "global_quant_config": {
+            "weight": {**_MX, "is_dynamic": False},
+            "input_tensors": {**_MX, "is_dynamic": True},
+            "output_tensors": None,
+            "bias": None,
+        },
         "layer_quant_config": {},
+        "layer_type_quant_config": {},
         "export": {"kv_cache_group": [], "pack_method": "reorder"},
-        "exclude": ["lm_head"],
+        # names of the kind that vLLM 0.33.0 quotes from the checkpoint's own (quantization/quark/utils.py:41-47)
+        "exclude": ["lm_head", *(f"model.layers.{i}.{name}" for i in range(79) for name in _unquantised(i))],
     },
     "w4afp8": {"quant_method": "w4afp8"},
 }
@@ -143,6 +184,7 @@ def model_config(model: Model, checkpoint: Checkpoint) -> dict[str, Any]:
         "indexer_types": ["full" if full else "shared" for full in own],
         "hidden_size": model.hidden,
         "intermediate_size": model.dense_intermediate,
+        "moe_layer_freq": 1,
         "moe_intermediate_size": model.expert_intermediate,
         "num_attention_heads": model.heads,
         "num_key_value_heads": model.heads,
@@ -166,8 +208,14 @@ def model_config(model: Model, checkpoint: Checkpoint) -> dict[str, Any]:
         "index_topk": model.index_topk,
         "index_topk_freq": model.index_freq,
         "index_skip_topk_offset": model.index_offset,
+        "index_share_for_mtp_iteration": True,
+        "indexer_rope_interleave": True,
         "num_nextn_predict_layers": model.mtp_layers,
         "max_position_embeddings": model.max_context,
+        "rms_norm_eps": 1e-05,
+        "norm_topk_prob": True,
+        "routed_scaling_factor": 2.5,
+        "rope_interleave": True,
         "rope_parameters": {"rope_theta": 8_000_000, "rope_type": "default"},
         "tie_word_embeddings": False,
         **({"quantization_config": quantization} if quantization else {}),

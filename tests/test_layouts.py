@@ -46,7 +46,8 @@ def test_weights_are_those_of_sglangs_classes(
     model = catalog.load().model
     weights = next(c for c in model.checkpoints if c.id == checkpoint)
     layout = Layout(tp, ep=tp if a2a else 1, attn_dp=attn_dp, cp=cp, a2a=a2a, spare=spare)
-    shards = ENGINES["sglang"].shards(layout)  # type: ignore[attr-defined]
+    spec = plan_for("sglang", "8xh200" if checkpoint == "fp8" else "8xb200", model={"checkpoint": checkpoint}).spec
+    shards = ENGINES["sglang"].shards(spec, layout)
     size = weigher(model, weights, shards).stage(0, model.layers, mtp=False, shared_embedding=True)
     assert real - size == 16 * model.layers
 

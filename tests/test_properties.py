@@ -73,6 +73,22 @@ def test_a_smaller_context_never_fits_less(
 
 
 @BUDGET
+@given(frameworks, gpu_kinds, counts, st.integers(32_768, 1_048_576), strategies)
+def test_a_smaller_kv_type_never_fits_less(framework: str, gpu: str, count: int, context: int, strategy: str) -> None:
+    """On Hopper vLLM's workspace grows with an FP8 cache, and what the rows save is still more."""
+    types = (
+        ("bf16", "fp8", "nvfp4") if framework == "vllm" and gpu.startswith(("b200", "b300", "gb")) else ("bf16", "fp8")
+    )
+    version = {"version": "0.33.0"} if framework == "vllm" else {}
+    serving = {"context": context, "strategy": strategy}
+    fits = [
+        plan_for(framework, f"{count}x{gpu}", framework=version, serving={**serving, "kv_cache_dtype": kind}).launchable
+        for kind in types
+    ]
+    assert fits == sorted(fits)
+
+
+@BUDGET
 @given(st.lists(st.integers(1, 1000), min_size=6, max_size=14), st.integers(1, 6), st.data())
 def test_the_partition_is_optimal(sizes: list[int], stages: int, data: st.DataObject) -> None:
     cuts = data.draw(st.sets(st.integers(1, len(sizes) - 1), min_size=stages - 1))

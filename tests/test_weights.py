@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import plan_for
 
 from glmdeploy.layout import Shards
 from glmdeploy.memory import Weigher
@@ -118,3 +119,27 @@ def test_checkpoint_bytes_are_the_tensors_bytes(catalog: Catalog, checkpoint: st
 
 def test_full_indexer_layers_are_those_of_the_model_card(catalog: Catalog) -> None:
     assert sorted(catalog.model.full_indexer_layers) == [0, 1, *range(2, 78, 4)]
+
+
+@pytest.mark.parametrize(
+    ("framework", "gpus", "checkpoint", "ep", "mtp", "size"),
+    [
+        pytest.param("sglang", "8xmi300x", "fp8", 8, False, 97_160_943_264, id="sglang-fp8-shared-experts-whole"),
+        pytest.param("sglang", "8xmi300x", "bf16", 8, False, 193_552_386_048, id="sglang-bf16-shared-experts-whole"),
+        pytest.param("sglang", "8xh200", "w4afp8", 1, True, 51_621_446_624, id="sglang-w4afp8-int4-mtp-experts"),
+        pytest.param("sglang", "8xmi355x", "mxfp4", 1, True, 58_201_348_336, id="sglang-mxfp4"),
+        pytest.param("sglang", "8xb200", "nvfp4", 8, True, 61_040_196_968, id="sglang-nvfp4-expert-parallel"),
+        pytest.param("vllm", "8xmi300x", "fp8", 8, True, 98_622_773_632, id="vllm-fp8-shared-experts-whole"),
+        pytest.param("vllm", "8xmi300x", "bf16", 8, True, 196_286_222_848, id="vllm-bf16-shared-experts-whole"),
+        pytest.param("vllm", "8xmi355x", "mxfp4", 1, True, 58_201_346_560, id="vllm-mxfp4"),
+        pytest.param("vllm", "8xb200", "nvfp4", 8, True, 61_032_560_504, id="vllm-nvfp4-expert-parallel"),
+    ],
+)
+def test_weights_are_those_that_the_engines_classes_were_built_with(
+    framework: str, gpus: str, checkpoint: str, ep: int, mtp: bool, size: int
+) -> None:
+    """Parameter bytes of one rank of SGLang 0.5.23 and vLLM 0.33.0, built 2026-11-24 as tests/test_engine_weights.py does."""
+    layout = {"tp": 8, "ep": ep}
+    plan = plan_for(framework, gpus, model={"checkpoint": checkpoint}, layout=layout, serving={"mtp": mtp})
+    (stage,) = plan.memory.stages
+    assert abs(stage.weights - size) < size / 1000

@@ -94,9 +94,8 @@ def configure(given: argparse.Namespace, words: list[str], progress: asked.Progr
         publish(server)
 
 
-def prepare() -> asked.Ask:
-    """Build the parser of this release."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
+def parser() -> argparse.ArgumentParser:
+    """The parser of this release."""
     unchecked = ModuleType("transformers.dependency_versions_check")  # see transformers_parser.py
     unchecked.__dict__["dep_version_check"] = lambda *_: None
     sys.modules[unchecked.__name__] = unchecked
@@ -116,12 +115,19 @@ def prepare() -> asked.Ask:
         stand_in("sgl_kernel")
     from sglang.srt.server_args import ServerArgs  # noqa: PLC0415  it takes 10 s, and stdin is read before
 
-    parser = argparse.ArgumentParser(prog="sglang serve")
-    ServerArgs.add_cli_args(parser)
-    known = list(parser._option_string_actions)  # noqa: SLF001  argparse has no public list
+    made = argparse.ArgumentParser(prog="sglang serve")
+    ServerArgs.add_cli_args(made)
+    return made
+
+
+def prepare() -> asked.Ask:
+    """Build the parser of this release."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    made = parser()
+    known = list(made._option_string_actions)  # noqa: SLF001  argparse has no public list
 
     def ask(words: list[str], progress: asked.Progress) -> Iterable[str]:
-        given = parser.parse_args(words)
+        given = made.parse_args(words)
         progress.stage = "parsed"
         configure(given, words, progress)
         progress.stage = "configured"

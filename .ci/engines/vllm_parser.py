@@ -66,8 +66,8 @@ def check_modes(given: argparse.Namespace) -> None:
         serve.ServeSubcommand.cmd(copy.copy(given))
 
 
-def configure(given: argparse.Namespace, progress: asked.Progress) -> None:
-    """Everything that vLLM computes before it starts a worker."""
+def engine_arguments(given: argparse.Namespace) -> Any:
+    """What vLLM's configuration is made from, the model being read from its folder here."""
     from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
 
     given.model = given.model_tag or given.model
@@ -77,15 +77,34 @@ def configure(given: argparse.Namespace, progress: asked.Progress) -> None:
     given.served_model_name = given.served_model_name or [given.model]
     given.model, given.skip_tokenizer_init = str(local), True
     given.reasoning_parser = ""  # it was checked by name; to build it takes the tokenizer
-    progress.stage = "AsyncEngineArgs"
     arguments = AsyncEngineArgs.from_cli_args(given)
     arguments.distributed_executor_backend = arguments.distributed_executor_backend or "mp"
+    return arguments
+
+
+def configure(given: argparse.Namespace, progress: asked.Progress) -> None:
+    """Everything that vLLM computes before it starts a worker."""
+    progress.stage = "AsyncEngineArgs"
+    arguments = engine_arguments(given)
     progress.stage = "create_engine_config"
     arguments.create_engine_config(**({"headless": True} if getattr(given, "headless", False) else {}))
 
 
+def command_line() -> tuple[Any, Any]:
+    """The parser as `vllm` makes it, and that of its command `serve`."""
+    argparse_utils = importlib.import_module("vllm.utils.argparse_utils")
+    top = argparse_utils.FlexibleArgumentParser(prog="vllm")
+    commands = top.add_subparsers(dest="subparser")
+    return top, cli_args().make_arg_parser(commands.add_parser("serve"))
+
+
+def cli_args() -> Any:
+    """The module of `vllm serve`'s options."""
+    return first(*(f"vllm.entrypoints.{folder}.cli_args" for folder in ("common", "launchers", "openai")))
+
+
 def prepare() -> asked.Ask:
-    """Build the parser as `vllm` does: a command with subcommands."""
+    """Build the parser for machines whose devices are CUDA's."""
     for name, value in QUIET.items():
         os.environ[name] = value
     platforms = importlib.import_module("vllm.platforms")
@@ -93,17 +112,13 @@ def prepare() -> asked.Ask:
     # Triton compiles nothing before a worker starts, and is off here only because there is no GPU's driver. Without it
     # VLLM_USE_V2_MODEL_RUNNER=1 is refused, and the other defaults are not those of a machine with GPUs.
     importlib.import_module("vllm.config.vllm").HAS_TRITON = True
-    argparse_utils = importlib.import_module("vllm.utils.argparse_utils")
-    cli_args = first(*(f"vllm.entrypoints.{folder}.cli_args" for folder in ("common", "launchers", "openai")))
-    top = argparse_utils.FlexibleArgumentParser(prog="vllm")
-    commands = top.add_subparsers(dest="subparser")
-    parser = cli_args.make_arg_parser(commands.add_parser("serve"))
+    top, parser = command_line()
     known = list(parser._option_string_actions)  # noqa: SLF001  argparse has no public list
 
     def ask(words: list[str], progress: asked.Progress) -> Iterable[str]:
         given = top.parse_args(["serve", *words])
         progress.stage = "validate_parsed_serve_args"
-        cli_args.validate_parsed_serve_args(given)
+        cli_args().validate_parsed_serve_args(given)
         progress.stage = "names of parsers"
         check_names(given)
         progress.stage = "modes"

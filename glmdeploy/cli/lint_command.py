@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @click.option("--argv", "argv_file", metavar="FILE", help="Judge a raw command line: shell text or a JSON list.")
 @click.option("--framework", metavar="NAME", help="With --argv: whose command line it is.")
 @click.option(
-    "--framework-version", metavar="VERSION", help="With --argv: for which release. Default: the newest verified."
+    "--framework-version",
+    metavar="VERSION",
+    help="With --argv: for which release. Default: the one that `render` takes.",
 )
 @click.option(
     "--format",

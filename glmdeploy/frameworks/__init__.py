@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmdeploy.frameworks import ktransformers, sglang, sglang_launch, transformers, vllm
+from glmdeploy.frameworks import ktransformers, sglang, sglang_launch, transformers, vllm, vllm_launch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ ENGINES: dict[str, Engine] = {
 
 LAUNCH: dict[str, Callable[[Plan], tuple[Process, ...]]] = {
     "sglang": sglang_launch.launch,
-    "vllm": vllm.launch,
+    "vllm": vllm_launch.launch,
     "transformers": transformers.launch,
     "ktransformers": ktransformers.launch,
 }

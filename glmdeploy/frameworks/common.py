@@ -73,8 +73,9 @@ class Adapter(ABC):
             ),
         )
 
-    def shards(self, layout: Layout) -> Shards:
+    def shards(self, spec: Spec, layout: Layout) -> Shards:
         """Plain tensor parallelism."""
+        del spec
         return Shards.tensor(layout.tp)
 
     def takes(self, dimensions: Sequence[str], spec: Spec, layout: Layout) -> Refusal | None:
@@ -106,7 +107,7 @@ class Adapter(ABC):
 
     def refuse_experts(self, spec: Spec, layout: Layout) -> Refusal | None:
         """Whole experts to every group, and whole quantisation blocks to every GPU."""
-        model, checkpoint, shards = spec.model, spec.checkpoint, self.shards(layout)
+        model, checkpoint, shards = spec.model, spec.checkpoint, self.shards(spec, layout)
         group = layout.tp * layout.dp
         if layout.ep not in {1, group}:
             return Refusal(
@@ -211,7 +212,7 @@ class Adapter(ABC):
     def stage_cost(self, spec: Spec, layout: Layout, settings: Settings) -> Callable[[int, int], int]:
         """Weights, absorbed copies and the KV rows of one request of the context."""
         model, kv = spec.model, settings.kv
-        weights = weigher(model, spec.checkpoint, self.shards(layout))
+        weights = weigher(model, spec.checkpoint, self.shards(spec, layout))
         rows = [
             kv.row + (kv.index if kv.all_layers_indexed or i in model.full_indexer_layers else 0)
             for i in range(model.layers)
@@ -278,6 +279,16 @@ def not_here(spec: Spec) -> Refusal | None:
         name = f"checkpoint `{checkpoint.id}` ({checkpoint.precision})"
         return Refusal("GLM311", f"{spec.framework.name} does not load {name}")
     return None
+
+
+def fuses_shared_experts_whole(spec: Spec, layout: Layout) -> bool:
+    """Whether every GPU holds the shared expert whole, among its routed experts.
+
+    On AMD both engines fuse it into them under expert parallelism too, where they have the same format. Seen in their
+    classes, built on the meta device 2026-11-24: sglang 0.5.23 models/glm4_moe.py and deepseek_v2.py:696, vllm 0.33.0
+    with VLLM_ROCM_USE_AITER_FUSION_SHARED_EXPERTS=1, which the adapter sets.
+    """
+    return layout.ep > 1 and spec.cluster.gpu.vendor == "amd" and spec.checkpoint.linear == spec.checkpoint.experts
 
 
 def recipe_for(spec: Spec) -> Recipe | None:

@@ -15,8 +15,10 @@ from glmdeploy.frameworks.common import (
     INDEX_ROW,
     KV_PAGE,
     Adapter,
+    fuses_shared_experts_whole,
     recipe_for,
 )
+from glmdeploy.frameworks.sglang_shapes import no_cp, no_dcp, wide
 from glmdeploy.layout import Shards
 from glmdeploy.memory import (
     INDEXER_LOGITS,
@@ -46,14 +48,10 @@ _NVFP4_BALANCED = 2  # 2-1-3
 _MTP_RUNNING = 48  # "enabling spec caps max-running-requests near 48 unless set": cookbook comments
 _WIDE_RUNNING = 256  # every FP8 cell with attention data parallel sets it
 _WIDE_FRACTION = 0.85  # every FP8 cell with attention data parallel
-_WIDE_CHECKPOINTS = ("fp8", "nvfp4")
 _WIDE_CHUNK = 32768  # the balanced cells with attention data parallel
 _SHARE = 1024  # tokens of one attention group: 8,192 over 8 in the H200 cell
 _CHUNKS = ((20, 2048), (60, 4096), (160, 8192))  # GiB of GPU memory below which, and tokens
 _MAX_GRAPH_BATCH = 512
-_CONTEXT_PARALLEL = Version("0.5.14")
-_CP_TP = 8
-_DCP = Version("0.5.22")
 _MEMORY_HOOK = "sglang 0.5.23 arg_groups/memory_hook.py"
 _MLA_WIDTHS = "sglang 0.5.23 mem_cache/kv_cache_configurator.py calculate_mla_kv_cache_dim"
 
@@ -89,7 +87,7 @@ class SGLang(Adapter):
         spare = -spec.model.experts % shape.tp
         return replace(shape, a2a="deepep", ep=shape.tp, spare=spare, dense_tp=1 if blocks else 0)
 
-    def shards(self, layout: Layout) -> Shards:
+    def shards(self, spec: Spec, layout: Layout) -> Shards:
         """Attention by its own width, experts by expert parallelism, shared experts whole beside DeepEP.
 
         0.5.23 models/deepseek_v2.py, layers/vocab_parallel_embedding.py; equal to the bytes of the real classes.
@@ -97,7 +95,7 @@ class SGLang(Adapter):
         return Shards(
             attention=layout.attention_tp,
             dense=layout.dense_tp or layout.tp,
-            shared=1 if layout.a2a else layout.tp,
+            shared=1 if layout.a2a or fuses_shared_experts_whole(spec, layout) else layout.tp,
             experts=layout.tp // layout.ep,
             embedding=layout.attention_tp if layout.attn_dp > 1 else layout.tp,
             head=layout.tp,
@@ -118,9 +116,9 @@ class SGLang(Adapter):
                 "GLM332",
                 f"a prefill chunk of {chunk:,} tokens over {layout.attn_dp} attention groups is not a whole number of KV pages of {KV_PAGE}",
             )
-        if layout.cp > 1 and (why := _no_cp(spec, layout)):
+        if layout.cp > 1 and (why := no_cp(spec, layout)):
             return Refusal("GLM333", why)
-        if layout.dcp > 1 and (why := _no_dcp(spec, layout)):
+        if layout.dcp > 1 and (why := no_dcp(spec, layout)):
             return Refusal("GLM333", why)
         return super().refuse(spec, layout)
 
@@ -241,7 +239,7 @@ class SGLang(Adapter):
     def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
         """Weights, copies made after loading, rotary cache; context, communicators and graphs beside them."""
         model = spec.model
-        weights = weigher(model, spec.checkpoint, self.shards(layout))
+        weights = weigher(model, spec.checkpoint, self.shards(spec, layout))
         activations = (
             Term(
                 "prefill working set",
@@ -284,38 +282,3 @@ class SGLang(Adapter):
     def budget(self, spec: Spec, needs: Sequence[StageNeed], settings: Settings) -> MemoryBudget:
         """A fraction of what is free before loading."""
         return self.static_budget(spec, needs, settings)
-
-
-def wide(spec: Spec, tp: int, pp: int) -> bool:
-    """Whether the strategy's recipes run attention data parallel on such hardware.
-
-    The cells do for FP8 and NVFP4 on NVIDIA, over NVLink or RDMA; none does with BF16, on AMD, or with stages.
-    """
-    gpu, cluster = spec.cluster.gpu, spec.cluster
-    kernels = gpu.vendor == "nvidia" and gpu.compute in {"sm90", *BLACKWELL} and spec.checkpoint.id in _WIDE_CHECKPOINTS
-    near = cluster.fabric != "tcp" or tp <= cluster.gpus_per_node
-    return (
-        spec.request.strategy != "low-latency" and spec.request.ep is None and kernels and near and tp > 1 and pp == 1
-    )
-
-
-def _no_cp(spec: Spec, layout: Layout) -> str:
-    """Why prefill context parallel cannot be (0.5.23 models/deepseek_v2.py:135, arg_groups/parallel_hook.py)."""
-    if spec.version < _CONTEXT_PARALLEL:
-        return f"SGLang {spec.version} spells prefill context parallel differently; it is planned from {_CONTEXT_PARALLEL} on"
-    if spec.cluster.gpu.vendor != "nvidia":
-        return "SGLang's prefill context parallel does not run on AMD GPUs"
-    if layout.tp > _CP_TP:
-        return f"prefill context parallel stays on one machine: tensor parallel size {layout.tp} is above {_CP_TP}"
-    if layout.pp > 1:
-        return "no public run has prefill context parallel with pipeline stages"
-    return "decode context parallel excludes prefill context parallel" if layout.dcp > 1 else ""
-
-
-def _no_dcp(spec: Spec, layout: Layout) -> str:
-    """Why decode context parallel cannot be (0.5.22 layers/attention/dsa/dsa_dcp.py: TensorRT-LLM kernels only)."""
-    if spec.version < _DCP:
-        return f"SGLang {spec.version} has no decode context parallel for sparse attention; {_DCP} is the first"
-    if spec.cluster.gpu.compute not in BLACKWELL:
-        return f"SGLang's sparse decode context parallel needs B200, B300, GB200 or GB300, and this is {spec.cluster.gpu.name}"
-    return "decode context parallel with attention data parallel is in no public run" if layout.attn_dp > 1 else ""

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from glmdeploy import verdict
-from glmdeploy.frameworks.command import (
-    PORT,
-    RANK,
-    Command,
-    environment,
-    model_word,
-    offline,
-    role,
-    secrets,
-    thinking_kwargs,
-)
 from glmdeploy.frameworks.common import (
     BF16_ROW,
     BLACKWELL,
@@ -29,6 +17,7 @@ from glmdeploy.frameworks.common import (
     KV_PAGE,
     NVFP4_ROW,
     Adapter,
+    fuses_shared_experts_whole,
     utilised_budget,
 )
 from glmdeploy.layout import Shards
@@ -45,21 +34,18 @@ from glmdeploy.memory import (
     weigher,
 )
 from glmdeploy.plan import KVFormat, Mtp, Refusal, StageNeed, Term
-from glmdeploy.process import Health, Hole, Process, Slot
 from glmdeploy.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glmdeploy.layout import Layout, Placement
-    from glmdeploy.plan import MemoryBudget, Plan, Settings
-    from glmdeploy.process import Word
+    from glmdeploy.layout import Layout
+    from glmdeploy.plan import MemoryBudget, Settings
     from glmdeploy.spec import Spec
 
 DEFAULT_UTILISATION = 0.92  # vllm 0.23.0 and 0.33.0 --gpu-memory-utilization
 BATCHED_TOKENS = 8192  # --max-num-batched-tokens of a server on Hopper and later
 MAX_SEQS = 1024  # --max-num-seqs of a server on GPUs of 70 GiB and more
-MASTER_PORT = 29501
 MTP_TOKENS = 5  # vllm-project/recipes@8959cf6 models/zai-org/GLM-5.2.yaml
 _MTP_PIPELINE = Version("0.30.0")  # draft pipeline size fixed at 1 from here on
 _DCP_BLACKWELL, _DCP_HOPPER = Version("0.25.0"), Version("0.30.0")
@@ -95,10 +81,11 @@ class VLLM(Adapter):
             return (replace(asked, ep=group),)
         return (asked,)
 
-    def shards(self, layout: Layout) -> Shards:
+    def shards(self, spec: Spec, layout: Layout) -> Shards:
         """Attention, dense layers and shared experts by tensor parallelism; experts over data-parallel ranks as well."""
         group = layout.tp * layout.dp
-        return replace(Shards.tensor(layout.tp), experts=group // layout.ep, ep=layout.ep)
+        shared = 1 if fuses_shared_experts_whole(spec, layout) else layout.tp
+        return replace(Shards.tensor(layout.tp), shared=shared, experts=group // layout.ep, ep=layout.ep)
 
     def refuse(self, spec: Spec, layout: Layout) -> Refusal | None:
         """Decode context parallel needs kernels that return what it sums."""
@@ -157,7 +144,7 @@ class VLLM(Adapter):
     def needs(self, spec: Spec, layout: Layout, settings: Settings) -> tuple[StageNeed, ...]:
         """Weights, copies and workspaces made at load; communicators, graphs and the profiled peak beside them."""
         model, chunk = spec.model, settings.prefill_chunk
-        weights = weigher(model, spec.checkpoint, self.shards(layout))
+        weights = weigher(model, spec.checkpoint, self.shards(spec, layout))
         graphs = GRAPHS_SMALL if settings.max_running <= verdict.TIGHT_RUNNING else GRAPHS_DEFAULT
         outside: tuple[Term, ...] = (Term("CUDA graphs", graphs, "vLLM's own `1~3 GiB`; profiled from 0.21 on, [est]"),)
         if layout.world > 1:
@@ -267,62 +254,3 @@ def kv_refusal(spec: Spec) -> str:
         if spec.cluster.gpu.compute not in BLACKWELL:
             return f"the nvfp4 KV cache needs B200, B300, GB200 or GB300, and this is {spec.cluster.gpu.name}"
     return ""
-
-
-def launch(plan: Plan) -> tuple[Process, ...]:
-    """One process a rank of a replica; ranks above 0 are headless and have no HTTP server."""
-    return tuple(_process(plan, place) for place in plan.ranks)
-
-
-def _process(plan: Plan, place: Placement) -> Process:
-    spec, layout = plan.spec, plan.layout
-    own = {**offline(spec), "VLLM_ENGINE_READY_TIMEOUT_S": str(plan.startup_seconds)}
-    if layout.pp > 1:
-        own["VLLM_PP_LAYER_PARTITION"] = ",".join(map(str, layout.partition))
-    if spec.cluster.gpu.vendor == "amd":
-        own |= {"VLLM_ROCM_USE_AITER": "1", "VLLM_ROCM_USE_AITER_FUSION_SHARED_EXPERTS": "1"}
-    if spec.checkpoint.id == "mxfp4":
-        own |= {
-            "VLLM_USE_V2_MODEL_RUNNER": "1",
-            "VLLM_ROCM_USE_AITER_FP8BMM": "0",
-            "VLLM_ROCM_USE_AITER_FP4BMM": "0",
-        }
-    return Process(
-        role=role(plan, place.rank),
-        rank=place.rank,
-        placement=place,
-        argv=_argv(plan, headless=place.rank > 0),
-        env=environment(spec, own),
-        secrets=secrets(spec, "VLLM_API_KEY"),
-        port=spec.port,
-        health=Health(path="/health", timeout=5) if place.rank == 0 else Health(leader_port=MASTER_PORT),
-        meeting_port=MASTER_PORT if layout.nodes > 1 else 0,
-    )
-
-
-def _argv(plan: Plan, *, headless: bool) -> tuple[Word, ...]:
-    spec, layout, settings = plan.spec, plan.layout, plan.settings
-    command = Command(spec, ["vllm", "serve", model_word(spec)])
-    command.add_if(spec.weights.revision, "revision", spec.weights.revision)
-    command.add("tensor_parallel", layout.tp).add_if(layout.pp > 1, "pipeline_parallel", layout.pp)
-    command.add_if(layout.dp > 1, "data_parallel", layout.dp)
-    command.add_if(layout.ep > 1, "expert_parallel")
-    command.add_if(layout.dcp > 1, "decode_context_parallel", layout.dcp)
-    if layout.nodes > 1:
-        command.add("nodes", layout.nodes).add("node_rank", RANK)
-        command.add("leader", Hole(Slot.LEADER)).add("leader_port", MASTER_PORT)
-    command.add("context", settings.context).add("memory_fraction", f"{settings.memory_fraction:g}")
-    command.add("prefill_chunk", settings.prefill_chunk)
-    command.add_if(spec.request.concurrency or settings.comfort, "max_running", settings.max_running)
-    command.add("kv_cache_dtype", settings.kv.dtype)
-    if spec.cluster.gpu.vendor == "amd":
-        command.add_if(spec.checkpoint.id == "mxfp4", "trust_remote_code")
-        command.add("linear_backend", "aiter").add("moe_backend", "aiter")
-    if settings.mtp.enabled:
-        draft = {"method": "mtp", "num_speculative_tokens": settings.mtp.draft_tokens}
-        command.add("speculative", json.dumps(draft, separators=(",", ":")))
-    command.add("tool_choice").add("tool_parser", "glm47").add("reasoning_parser", "glm45")
-    command.add_if(thinking_kwargs(spec), "chat_template_kwargs", thinking_kwargs(spec))
-    command.add("served_name", *spec.served_names)
-    command.add_if(headless, "headless")
-    return command.add("host", "0.0.0.0").add("port", PORT).finish()  # noqa: S104  a server in a container

@@ -77,7 +77,7 @@ def _terms(terms: Iterable[Term]) -> Iterator[Line]:
 def _weights(plan: Plan, need: StageNeed) -> Iterator[Line]:
     """Parts of the weights: with or without an embedding of the MTP layer's own, whichever the framework keeps."""
     spec = plan.spec
-    shards = ENGINES[spec.framework.id].shards(plan.layout)
+    shards = plan.shards
     scale = weigher(spec.model, spec.checkpoint, shards)
     mtp = plan.settings.mtp.enabled
     first, end = need.first_layer, need.end_layer

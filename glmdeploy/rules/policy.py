@@ -5,23 +5,25 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from glmdeploy import catalog
 from glmdeploy.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from glmdeploy.diagnostics import KeyPath
+    from glmdeploy.flags import Option
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
 
 _SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL)", re.IGNORECASE)
 _NOT_SECRET = re.compile(r"(TOKENIZER|TOKENIZERS|_TOKENS$|MAX_TOKEN)", re.IGNORECASE)
 _SECRET_VALUE = re.compile(
-    r"(?i:bearer )\S{8,}|\b(hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})\b"
+    r"(?i:bearer )\S{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|\b(hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})\b"
 )
 # Any spelling that argparse could take for an option with a secret: --api-k, --hf-token, --admin-api-key ...
 _SECRET_OPTION = re.compile(r"--(api[-_]k|admin[-_]a)|--.*(token|secret|passw|api[-_]?key|credential)", re.IGNORECASE)
-_NO_SECRET_OPTION = re.compile(r"--.*token(s|izer|[-_])", re.IGNORECASE)
+_NO_SECRET_OPTION = re.compile(r"--.*(token(s|izer|[-_])|(per|first)[-_]token$)", re.IGNORECASE)
 _OWNED = re.compile(
     r"(SGLANG|VLLM)_PP_LAYER_PARTITION|(CUDA|HIP|ROCR|GPU)_VISIBLE_DEVICES|GLMDEPLOY_API_KEY|VLLM_API_KEY"
 )
@@ -33,9 +35,16 @@ def secret_variable(name: str, value: str) -> bool:
     return bool(value and (named or _SECRET_VALUE.search(value)))
 
 
-def secret_option(word: str) -> bool:
-    """Whether a word names an option whose value is a secret."""
-    option = word.partition("=")[0]
+def secret_option(word: str, options: Mapping[str, Option]) -> bool:
+    """Whether a word names an option whose value is a secret, in full or as any abbreviation that means only such."""
+    head = word.partition("=")[0]
+    if head in options or not head.startswith("--"):
+        return _named_secret(head)
+    meant = [name for name in options if name.startswith(head.replace("_", "-"))]
+    return _named_secret(head) or (bool(meant) and all(map(_named_secret, meant)))
+
+
+def _named_secret(option: str) -> bool:
     return bool(_SECRET_OPTION.match(option) and not _NO_SECRET_OPTION.match(option))
 
 
@@ -56,9 +65,11 @@ def secret_in_profile(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic
     for name, value in spec.env:
         if secret_variable(name, value):
             yield _found(f"environment variable `{name}` looks like a secret", ("env", name))
+    options = catalog.options(spec.framework.id).at(spec.version) if spec.extra_args else {}
     for index, word in enumerate(spec.extra_args):
-        if secret_option(word) or secret_in(word):
-            shown = f"`{word.partition('=')[0]}`" if secret_option(word) else "a word of `extra_args`"
+        named = secret_option(word, options)
+        if named or secret_in(word):
+            shown = f"`{word.partition('=')[0]}`" if named else "a word of `extra_args`"
             yield _found(f"{shown} carries a secret", ("extra_args", index))
 
 

@@ -95,6 +95,10 @@ GLM-5.2 answers with 131,072 tokens at most, thinking included, and prompt and a
 
 `$EXTRA_ARGS` or `$(hostname)` can be anything, so nothing is said about it; where a variable could be any number of
 options, rules that hang on an option's absence say nothing either.""",
+    "GLM421": """Options that belong to no command
+
+A missing backslash, or a comment between continued lines, ends a command: the shell then runs the next line by itself,
+and the server never sees its options.""",
     "GLM505": """A file of yours would be overwritten
 
 It was not written by glmdeploy, or was edited since. `.glmdeploy.json` in a bundle lists what was written, with
