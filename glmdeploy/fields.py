@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from glmdeploy.source import controls
 from glmdeploy.units import parse_bandwidth, parse_bytes, parse_tokens
@@ -16,6 +16,15 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
 _SLURM_TIME = re.compile(r"(\d+(:\d\d){0,2}|\d+-\d+(:\d\d){0,2}|UNLIMITED)\Z")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?\Z")
+_RESOURCE = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")
+_WEB = re.compile(r"https?://[^\s/@]+(/[^\s@]*)?\Z")
+
+
+class Strict(BaseModel):
+    """A section of the profile: nothing beside what is declared, nothing converted, nothing changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def clean(text: str) -> str:
@@ -85,6 +94,35 @@ def slurm_time(text: str) -> str:
     """A time limit as `sbatch --time` takes it; ValueError otherwise."""
     if not _SLURM_TIME.match(text):
         raise ValueError("must be minutes, `HH:MM:SS`, `days-hours`, `days-HH:MM:SS` or `UNLIMITED`")
+    return text
+
+
+def resource_name(text: str) -> str:
+    """A name that Kubernetes takes for a label or an extended resource; ValueError otherwise."""
+    if not _RESOURCE.match(text):
+        raise ValueError("must be letters, digits, `-`, `_` and `.`, with a domain and `/` in front where it has one")
+    return text
+
+
+def labels(pairs: dict[str, str]) -> dict[str, str]:
+    """Labels with their values; ValueError otherwise."""
+    for key, value in pairs.items():
+        if not _RESOURCE.match(key) or not _LABEL_VALUE.match(value):
+            raise ValueError(f"`{key}: {value}` is not a label")
+    return pairs
+
+
+def git_address(text: str) -> str:
+    """A repository's address without a password; ValueError otherwise."""
+    if re.search(r"://[^/@]*:[^/@]*@", _text(text)):
+        raise ValueError("must not hold a password: give Argo CD or Flux its credentials as a secret")
+    return text
+
+
+def web_address(text: str) -> str:
+    """An http or https address without a user; ValueError otherwise."""
+    if not _WEB.match(_text(text)):
+        raise ValueError("must be an http or https address, without user and password")
     return text
 
 

@@ -78,6 +78,7 @@ class Framework:
     GPUs or the host's RAM hold the checkpoint. ``successors`` name what replaces a removed option,
     ``successor_values`` its values' new names, ``merged`` a switch, its partner, and the option that says both.
     ``cpu_methods`` says per method of running experts on the CPU and instruction set what ``kernels`` says per GPU.
+    ``caches`` are the variables that say where compiled kernels are kept, with a folder name each.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Framework:
     note: str
     recipes: tuple[Recipe, ...] = ()
     cpu_methods: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    caches: Mapping[str, str] = field(default_factory=dict)
     differs: tuple[str, ...] = ()  # where a plan does not do what the framework's own recipe says, and why
 
     def recipe(self, gpu: str, checkpoint: str, strategy: str) -> Recipe | None:

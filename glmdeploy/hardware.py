@@ -42,6 +42,7 @@ class GPU:
     facts: Mapping[str, Fact]
     unverified: tuple[str, ...]
     note: str
+    product_labels: tuple[str, ...] = ()  # what a node with it is labelled by the vendor's node labeller
 
     @property
     def memory_bytes(self) -> int:

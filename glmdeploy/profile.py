@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
 )
@@ -24,15 +23,16 @@ from glmdeploy.fields import (
     Bandwidth,
     Count,
     Size,
+    Strict,
     Text,
     Tokens,
     Word,
     absolute,
     clean,
-    dns_label,
     dns_name,
     env_names,
 )
+from glmdeploy.site import GitSection, KubernetesSection
 from glmdeploy.slurm import SlurmSection
 from glmdeploy.units import exact_size
 
@@ -43,14 +43,10 @@ if TYPE_CHECKING:
     from glmdeploy.source import Source
 
 API_VERSION = "glmdeploy/v1"
-Target = Literal["script", "compose", "kubernetes", "systemd", "slurm"]
+Target = Literal["script", "compose", "kubernetes", "systemd", "slurm", "argocd", "flux"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class WeightSource(_Strict):
+class WeightSource(Strict):
     """Where the weights are: exactly one of a path on the hosts, a hub repository, or a Kubernetes claim."""
 
     path: Annotated[str, AfterValidator(absolute)] | None = Field(
@@ -63,7 +59,7 @@ class WeightSource(_Strict):
     )
 
 
-class ModelSection(_Strict):
+class ModelSection(Strict):
     """What to serve."""
 
     checkpoint: Text = Field("fp8", description="Catalogue id of the weights: fp8, bf16, nvfp4, mxfp4 or w4afp8.")
@@ -74,7 +70,7 @@ class ModelSection(_Strict):
     )
 
 
-class ClusterSection(_Strict):
+class ClusterSection(Strict):
     """What to serve it on."""
 
     gpu: Text = Field(description="GPU by any of its names: h100, h200, b200, gb300, mi300x, rtx4090 ...")
@@ -96,7 +92,7 @@ class ClusterSection(_Strict):
     )
 
 
-class FrameworkSection(_Strict):
+class FrameworkSection(Strict):
     """What serves it."""
 
     name: Text = Field(description="sglang, vllm, transformers or ktransformers.")
@@ -106,7 +102,7 @@ class FrameworkSection(_Strict):
     image: Word | None = Field(None, description="Container image to use instead of the documented one.")
 
 
-class LayoutSection(_Strict):
+class LayoutSection(Strict):
     """Sizes that the planner must keep; what is left out it chooses."""
 
     tp: Count | None = Field(None, description="Tensor parallel size.")
@@ -130,7 +126,7 @@ class LayoutSection(_Strict):
     )
 
 
-class ServingSection(_Strict):
+class ServingSection(Strict):
     """How to serve it."""
 
     context: Tokens = Field(
@@ -169,16 +165,7 @@ class ServingSection(_Strict):
     )
 
 
-class KubernetesSection(_Strict):
-    """Kubernetes names."""
-
-    namespace: Annotated[str, AfterValidator(dns_label)] = Field("llm", description="Namespace of every object.")
-    storage_class: Annotated[str, AfterValidator(dns_name)] | None = Field(
-        None, description="StorageClass of the claim that the bundle makes."
-    )
-
-
-class SecretsSection(_Strict):
+class SecretsSection(Strict):
     """Names of existing secrets; a value is never written anywhere."""
 
     api_key: Annotated[str, AfterValidator(dns_name)] | None = Field(
@@ -189,7 +176,7 @@ class SecretsSection(_Strict):
     )
 
 
-class PolicySection(_Strict):
+class PolicySection(Strict):
     """What your house asks of every deployment."""
 
     image_digest: Literal["off", "warn", "error"] = Field(
@@ -198,7 +185,7 @@ class PolicySection(_Strict):
     )
 
 
-class Profile(_Strict):
+class Profile(Strict):
     """One deployment of GLM-5.2."""
 
     apiVersion: Literal["glmdeploy/v1"] = Field(description="Version of this format.")  # noqa: N815  the key's own spelling
@@ -213,6 +200,7 @@ class Profile(_Strict):
     )
     kubernetes: KubernetesSection = Field(default_factory=KubernetesSection)
     slurm: SlurmSection = Field(default_factory=SlurmSection)
+    git: GitSection = Field(default_factory=GitSection)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
     policy: PolicySection = Field(default_factory=PolicySection)
     accept: Annotated[tuple[Literal["floor-only"], ...], Field(strict=False)] = Field(
@@ -319,6 +307,9 @@ def is_text(at: KeyPath) -> bool:
 
 def is_list(at: KeyPath) -> bool:
     """Whether the profile key at ``at`` is a list, so that one string means one item."""
+    if at[:1] == ("kubernetes",) and len(at) == 2:  # noqa: PLR2004  the section and its key
+        field = KubernetesSection.model_fields.get(str(at[1]))
+        return field is not None and getattr(field.annotation, "__origin__", None) is tuple
     return at in {("targets",), ("extra_args",), ("accept",), ("serving", "served_names")}
 
 
@@ -332,10 +323,23 @@ def as_yaml(profile: Profile) -> dict[str, Any]:
 
 
 def _unitised(data: dict[str, Any]) -> dict[str, Any]:
-    if bandwidth := data.get("model", {}).get("storage_bandwidth"):
-        data["model"]["storage_bandwidth"] = f"{exact_size(bandwidth)}/s"
-    if memory := data.get("cluster", {}).get("host_memory"):
-        data["cluster"]["host_memory"] = exact_size(memory)
-    if bandwidth := data.get("cluster", {}).get("memory_bandwidth"):
-        data["cluster"]["memory_bandwidth"] = f"{exact_size(bandwidth)}/s"
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in data.items()}
+    for section, key, unit in _SIZES:
+        if size := data.get(section, {}).get(key):
+            data[section][key] = exact_size(size) + unit
+    return {key: _listed(value) for key, value in data.items()}
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _listed(v) for k, v in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+# Keys that hold bytes, or bytes a second, and what stands behind the size.
+_SIZES = (
+    ("model", "storage_bandwidth", "/s"),
+    ("cluster", "host_memory", ""),
+    ("cluster", "memory_bandwidth", "/s"),
+    ("kubernetes", "cache_size", ""),
+    ("kubernetes", "memory", ""),
+)

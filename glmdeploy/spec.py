@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -15,6 +15,7 @@ from packaging.version import Version
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError
 from glmdeploy.fields import AUTO
 from glmdeploy.hardware import Cluster
+from glmdeploy.site import GitSection, KubernetesSection
 from glmdeploy.slurm import SlurmSection
 from glmdeploy.units import tokens
 
@@ -94,6 +95,8 @@ class Spec:
     image_digest: str = "off"
     digests: tuple[tuple[str, str], ...] = ()  # of images, by reference
     slurm: SlurmSection = _NO_SLURM
+    kubernetes: KubernetesSection = field(default_factory=KubernetesSection, hash=False)  # the site's own names
+    git: GitSection = field(default_factory=GitSection, hash=False)
     found: tuple[Diagnostic, ...] = ()
 
     @property
@@ -157,6 +160,8 @@ class _Resolver:
             accept_floor_only="floor-only" in profile.accept,
             image_digest=profile.policy.image_digest,
             slurm=profile.slurm,
+            kubernetes=profile.kubernetes,
+            git=profile.git,
             found=tuple(self.found),
         )
 

@@ -41,6 +41,7 @@ CRDS = {
 
 FETCHED = "run `.ci/fetch-tools DIR` and set GLMDEPLOY_TOOLS=DIR"
 HOW_TO_GET = {
+    "checkov": "run `pip install checkov` in a virtual environment of its own and put its `bin` on PATH",
     "bash": "install your system's package `bash`",
     "docker-compose": FETCHED,
     "kubectl": FETCHED,

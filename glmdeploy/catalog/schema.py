@@ -68,6 +68,7 @@ class GPUEntry(Entry):
     link_gb_s: float = 0.0
     gpus_per_node: int
     rack_scale: bool
+    product_labels: tuple[str, ...] = ()
     facts: dict[str, FactEntry]
     unverified: tuple[str, ...] = ()
     note: str = ""
@@ -208,6 +209,7 @@ class FrameworkEntry(Entry):
     images: tuple[ImageEntry, ...]
     kernels: dict[str, str]
     cpu_methods: dict[str, dict[str, str]] = {}
+    caches: dict[str, str] = {}
     facts: dict[str, FactEntry]
     flags: dict[str, str | OptionEntry]
     successors: dict[str, str] = {}

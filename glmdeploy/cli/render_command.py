@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "targets",
     multiple=True,
     metavar="NAME",
-    help="script, compose, kubernetes, systemd or slurm; repeatable. Default: the first three.",
+    help="script, compose, kubernetes, systemd, slurm, argocd or flux; repeatable. Default: the first three.",
 )
 @click.option("-o", "--output", metavar="DIR", help="Folder to write; - prints. Default: ./NAME.")
 @click.option("--force", is_flag=True, help="Overwrite files that glmdeploy did not write.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Diagnostic, Level
+from glmdeploy.transport import transport_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from glmdeploy.process import Process
     from glmdeploy.spec import Spec
 
+_ON_KUBERNETES = ("kubernetes", "argocd", "flux")
 _IMAGE = ("framework", "image")
 
 
@@ -112,7 +114,7 @@ def claim_outside_kubernetes(plan: Plan, _: tuple[Process, ...]) -> Iterator[Dia
 
     Give `path` or `hub`, or render the Kubernetes target alone.
     """
-    others = [t for t in plan.spec.targets if t != "kubernetes"]
+    others = [t for t in plan.spec.targets if t not in _ON_KUBERNETES]
     if plan.spec.weights.claim and others:
         yield Diagnostic(
             "GLM506",
@@ -157,21 +159,25 @@ def ports_collide(_: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnosti
 def fabric_not_exposed(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """Containers on several hosts get no RDMA devices
 
-    Compose files and pods name no InfiniBand or RoCE device and no ComputeDomain yet, so NCCL talks TCP between
-    hosts unless the cluster's own network attaches them. Ranks on one host talk through the network as well when they
-    are separate pods. Tensor-parallel groups that span hosts suffer most.
+    Compose files name no InfiniBand or RoCE device, and pods only the one of `kubernetes.rdma_resource`: what your
+    device plugin calls it cannot be guessed. Without, NCCL talks TCP between hosts unless the cluster's own network
+    attaches them. Ranks on one host talk through the network as well when they are separate pods. Tensor-parallel
+    groups that span hosts suffer most. On GB200 and GB300 racks the pods get a ComputeDomain.
     """
     targets = _in_containers(plan.spec)
+    if transport_name(plan) != "none":
+        targets = [t for t in targets if t != "kubernetes"]
     hosts = len({p.host for p in plan.ranks})
     if not plan.launchable or hosts == 1 or not targets or plan.spec.cluster.fabric == "tcp":
         return
-    what = "ComputeDomain (IMEX)" if plan.spec.cluster.gpu.rack_scale else f"{plan.spec.cluster.fabric} devices"
+    what = "IMEX channel" if plan.spec.cluster.gpu.rack_scale else f"{plan.spec.cluster.fabric} devices"
+    named = "name `kubernetes.rdma_resource`, " if "kubernetes" in targets else ""
     yield Diagnostic(
         "GLM510",
         f"{' and '.join(targets)} across {hosts} hosts get no {what}: without them NCCL falls back to TCP",
         Level.WARNING,
         at=("cluster", "fabric"),
-        hint="add your cluster's devices to the rendered files, or set `fabric: tcp` to plan without them",
+        hint=f"{named}add your cluster's devices to the rendered files, or set `fabric: tcp` to plan without them",
     )
 
 
@@ -181,7 +187,7 @@ def one_replica(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     Replicas are the same deployment on other GPUs. Kubernetes makes them all; a script or a Compose project is started
     once a replica, on its own hosts or with its own `GLM_GPUS` and `GLM_PORT`.
     """
-    targets = [t for t in plan.spec.targets if t != "kubernetes"]
+    targets = [t for t in plan.spec.targets if t not in _ON_KUBERNETES]
     if plan.launchable and plan.layout.replicas > 1 and targets:
         message = f"{' and '.join(targets)} describe one of {plan.layout.replicas} replicas"
         yield Diagnostic(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Bundle
-from glmdeploy.targets import compose, declared, dockerfile, kubernetes, script, slurm, systemd
+from glmdeploy.targets import compose, declared, dockerfile, gitops, kubernetes, script, slurm, systemd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,8 @@ TARGETS: dict[str, Render] = {
     "kubernetes": kubernetes.render,
     "systemd": systemd.render,
     "slurm": slurm.render,
+    "argocd": gitops.render_argocd,
+    "flux": gitops.render_flux,
 }
 # What a target's files run, so that it is rendered as well.
 NEEDS = {"systemd": "script", "slurm": "script"}
