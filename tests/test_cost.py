@@ -148,10 +148,12 @@ def test_prompts_are_held_against_the_bound(run: Callable[..., Result]) -> None:
 
 
 def test_an_upper_bound_never_says_yes(run: Callable[..., Result]) -> None:
-    out = run("cost", *TEN, "--price-total", "40", "--tokens-per-prompt", "100").out
+    out = run("cost", *TEN, "--price-total", "40", "--tokens-per-prompt", "600").out
     assert "not excluded" in out
     assert " yes\n" not in out
-    assert "where `possible` says no, this hardware cannot serve them" in " ".join(out.split())
+    assert "this hardware cannot serve all of these: `possible` says which" in " ".join(out.split())
+    both = run("cost", *TEN, "--price-total", "40", "--tokens-per-prompt", "900").out  # Lite, monthly is left
+    assert "this hardware cannot serve so many" in " ".join(both.split())
     unasked = " ".join(run("cost", *TEN, "--price-total", "40").out.split())
     assert "whether this hardware serves so many is not known here (--tokens-per-prompt)" in unasked
 

@@ -89,11 +89,6 @@ class Cost:
         return max(runs, key=lambda r: r.output_tokens_s, default=None)
 
     @property
-    def excluded(self) -> bool:
-        """Whether the upper bound excludes every break-even."""
-        return all(e.possible is False for e in self.chosen.evens)
-
-    @property
     def chosen(self) -> Case:
         """The price given, else the typical one, else the lowest."""
         return next((c for c in self.cases if c.name in {"given", "typical"}), self.cases[0])

@@ -43,7 +43,7 @@ def _sentence(cost: Cost) -> str:
     cheapest = max(case.evens, key=lambda e: e.seats)
     dearest = min(case.evens, key=lambda e: e.seats)
     even = f"{_seats(dearest)} or {_seats(cheapest)}"
-    if cost.prompts_a_week and cost.excluded:
+    if cheapest.possible is False and dearest.possible is False:
         return (
             f"{first} Hosted would cost as much at {even}, and this hardware cannot serve so many: "
             f"at most {cost.prompts_a_week:,} prompts a week, where those seats send {dearest.prompts:,} or {cheapest.prompts:,}."
@@ -51,7 +51,7 @@ def _sentence(cost: Cost) -> str:
     if not cost.prompts_a_week:
         doubt = "whether this hardware serves so many is not known here (--tokens-per-prompt)"
     elif any(e.possible is False for e in case.evens):
-        doubt = "where `possible` says no, this hardware cannot serve them"
+        doubt = "this hardware cannot serve all of these: `possible` says which"
     else:
         doubt = "the upper bound does not exclude that this hardware serves so many, and cannot confirm it"
     return f"{first} Hosted costs more from {even} on; below that, self-hosting does; {doubt}."
