@@ -139,7 +139,19 @@ def test_transformers_answers_one_request_with_one_gpu_at_a_time() -> None:
 def test_experts_in_host_memory_have_no_bound() -> None:
     found = bound.of(plan_for("ktransformers", "8xrtx4090", cluster={"host_memory": "1 TiB"}))
     assert not found.rows
-    assert "RAM" in found.why_not
+    assert "set `cluster.memory_bandwidth`" in found.why_not
+
+
+def test_the_bandwidth_of_the_hosts_memory_bounds_its_experts(run: Callable[..., Result]) -> None:
+    cell = ("--framework", "ktransformers", "--gpus", "8xRTX4090", "--host-memory", "1TiB")
+    options = (*cell, "--set", "cluster.memory_bandwidth=400 GB/s")
+    out = " ".join(run("bound", *options).out.split())
+    assert "Upper bound: 18.1 tokens/s for one request" in out
+    assert "GB a token, at `cluster.memory_bandwidth` 400 GB/s" in out
+    data = run("bound", *options, "--format", "json").json
+    assert (data["ram_request_tokens_s"], data["why_not"], data["contexts"]) == (18.1, "", [])
+    assert "GLM220" in {d["code"] for d in data["diagnostics"]}
+    assert "cluster.memory_bandwidth" in run("bound", *cell, "--format", "json").json["why_not"]
 
 
 def test_a_card_without_published_rates_says_so() -> None:
@@ -168,3 +180,12 @@ def test_what_cannot_run_has_no_bound(run: Callable[..., Result]) -> None:
     assert result.code == 1
     assert result.json["contexts"] == []
     assert result.json["diagnostics"][0]["code"] == "GLM201"
+
+
+@pytest.mark.parametrize("replicas", [2, 4, 8])
+def test_one_request_runs_on_one_replica(replicas: int) -> None:
+    one, many = subject(), subject(layout=Layout(8, partition=(78,), replicas=replicas))
+    assert roofline.decode_rate(many, 1, 8192) == roofline.decode_rate(one, 1, 8192)
+    assert roofline.decode_rate(many, 64 * replicas, 8192) == pytest.approx(
+        replicas * roofline.decode_rate(one, 64, 8192)
+    )

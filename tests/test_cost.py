@@ -142,7 +142,31 @@ def test_prompts_are_held_against_the_bound(run: Callable[..., Result]) -> None:
     data = run("cost", *TEN, "--price-total", "40", "--tokens-per-prompt", "3000", "--format", "json").json
     assert data["prompts_per_week_at_most"] == data["upper_bound_output_tokens_s"] * 604_800 // 3000
     assert {e["within_upper_bound"] for e in data["cases"][0]["break_even"]} <= {"yes", "no"}
-    assert "possible" in run("cost", *TEN, "--price-total", "40", "--tokens-per-prompt", "3000").out
+    out = " ".join(run("cost", *TEN, "--price-total", "40", "--tokens-per-prompt", "3000").out.split())
+    assert "this hardware cannot serve so many: at most" in out
+    assert "Hosted costs more" not in out
+
+
+def test_an_upper_bound_never_says_yes(run: Callable[..., Result]) -> None:
+    out = run("cost", *TEN, "--price-total", "40", "--tokens-per-prompt", "600").out
+    assert "not excluded" in out
+    assert " yes\n" not in out
+    assert "this hardware cannot serve all of these: `possible` says which" in " ".join(out.split())
+    both = run("cost", *TEN, "--price-total", "40", "--tokens-per-prompt", "900").out  # Lite, monthly is left
+    assert "this hardware cannot serve so many" in " ".join(both.split())
+    unasked = " ".join(run("cost", *TEN, "--price-total", "40").out.split())
+    assert "whether this hardware serves so many is not known here (--tokens-per-prompt)" in unasked
+
+
+def test_what_was_measured_follows_the_bound(run: Callable[..., Result]) -> None:
+    options = ("--framework", "sglang", "--gpus", "8xH200", "--tokens-per-prompt", "500")
+    out = " ".join(run("cost", *options).out.split())
+    assert "the upper bound does not exclude that this hardware serves so many, and cannot confirm it" in out
+    data = run("cost", *options, "--format", "json").json
+    rate = data["measured_output_tokens_s"]
+    assert 0 < rate < data["upper_bound_output_tokens_s"]
+    assert f"measured {rate:,} output tokens/s, the highest published figure" in out
+    assert run("cost", *TEN, "--format", "json").json["measured_output_tokens_s"] == 0
 
 
 @settings(deadline=None, max_examples=60)  # machines are shared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -208,5 +209,63 @@ def test_text_fits_eighty_columns(run: Callable[..., Result], options: str) -> N
 
 def test_markdown_holds_the_same(run: Callable[..., Result]) -> None:
     out = run("recommend", "--gpus", "10xH100", "--format", "markdown").out
-    assert "| framework | GPUs | USD/h |" in out
+    assert "| framework | GPUs | PP | MTP | USD/h |" in out
     assert "```sh\nglmdeploy render --framework sglang --gpus 10xH100\n```" in out
+
+
+def test_many_clients_are_held_by_the_balanced_recipe(run: Callable[..., Result]) -> None:
+    options = ("--gpus", "8xH200", "--concurrency", "32", "--context", "32K")
+    data = run("recommend", *options, "--format", "json").json
+    row = data["recommended"]
+    assert (row["strategy"], row["requests"], row["checkpoint"]) == ("balanced", 32, "fp8")
+    assert "attention-DP8" in row["layout"]
+    assert data["command"].endswith("--strategy balanced")
+    text = " ".join(run("recommend", *options).out.split())
+    assert "balanced, for 32 clients: holds 32 at a time; low-latency holds 7" in text
+    assert "drafts count with their published mean, 1.84 tokens a step" in text
+
+
+def test_strategies_are_planned_before_more_hosts_are_rented() -> None:
+    result = recommend(wish(structured=True, concurrency=64))
+    assert result.best is not None
+    assert result.best.hour is not None
+    assert result.best.hour < 58
+    assert result.best.candidate.strategy == "balanced"
+    assert len(result.rows) <= candidates.LIMIT
+
+
+def test_a_full_context_is_ranked_by_stages_beside_other_hardware(run: Callable[..., Result]) -> None:
+    out = run("recommend", "--gpus", "8xH200", "--context", "1M").out
+    head, *lines = out[out.index("framework  ", out.index("price")) :].partition("\n\n")[0].splitlines()
+    assert head.split()[-2:] == ["in", "hand"]
+    stages = [int(line.split("x")[-1].split()[1]) for line in lines]
+    assert stages == sorted(stages)
+    for label, held in (("8xH200", "yes"), ("8xB200", "no"), ("16xH200", "no")):
+        assert any(label in line and line.endswith(f" {held}") for line in lines)
+    assert any("w4afp8" in line for line in lines)
+    data = run("recommend", "--gpus", "8xH200", "--context", "1M", "--format", "json").json
+    best_row = data["recommended"]
+    assert (best_row["in_hand"], best_row["kv_cache_dtype"], best_row["stages"]) == (True, "fp8", 2)
+    assert "multi-token prediction" not in data["reason"]
+    assert "--kv-cache-dtype fp8" in data["command"]
+
+
+def test_a_price_in_hand_is_not_the_price_of_another_gpu() -> None:
+    result = recommend(wish("8xh200", context=1_048_576, price_total=Decimal(10)))
+    hours = {(r.candidate.label, r.hour) for r in result.rows if r.meets}
+    assert ("8xH200", Decimal(10)) in hours
+    assert ("16xH200", Decimal(20)) in hours
+    assert all(hour is not None and hour > 20 for label, hour in hours if label == "8xB200")
+
+
+def test_transformers_shows_the_longest_prompt_and_no_longer_context(run: Callable[..., Result]) -> None:
+    out = " ".join(run("recommend", "--gpus", "8xH200", "--evaluate").out.split())
+    row = next(r for r in recommend(wish("8xh200", evaluate=True)).rows if r.candidate.framework == "transformers")
+    assert f"prompts above about {row.max_context:,} tokens run out of memory" in out
+    assert f"prompts of {row.max_context:,} at most" in out
+
+
+def test_hints_name_their_framework_once(run: Callable[..., Result]) -> None:
+    hint = run("recommend", "--gpus", "4xH100", "--format", "json").json["diagnostics"][0]["hint"]
+    assert hint.count("with sglang: ") == hint.count("with ktransformers: ") == 1
+    assert hint.count("8xH200") == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from glmdeploy.bound import roofline
 from glmdeploy.bound.roofline import Subject
@@ -20,6 +20,18 @@ CONTEXTS = (1_024, 8_192, 32_768, 131_072, 524_288)
 # without pipelining (transformers 5.23.0 device_map, read 2026-11-23).
 _ONE_AT_A_TIME = frozenset({"transformers"})
 _MEASURED_CHUNK = 32_768  # the largest prefill chunk of the published command lines: a larger one bounds higher
+
+
+class Ram(Protocol):
+    """How the host's RAM bounds the decoding of one request; the framework's own module knows it."""
+
+    @property
+    def sum(self) -> str:
+        """The bytes of one token, as a sum in words."""
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """The most tokens a second of one request; None without a bandwidth."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,12 @@ class Bound:
     published: tuple[Comparison, ...]
     missing: tuple[str, ...]
     why_not: str = ""
+    ram: Ram | None = None  # where the host's RAM, and nothing else, bounds one request
+
+    @property
+    def ram_rate(self) -> float:
+        """The most tokens a second of one request that the host's RAM allows; 0 where it bounds nothing."""
+        return (self.ram.tokens_per_second or 0.0) if self.ram else 0.0
 
     @property
     def last(self) -> Row:
@@ -60,8 +78,10 @@ class Bound:
         return self.rows[-1]
 
 
-def of(plan: Plan) -> Bound:
-    """The bounds of a plan that can run; none for what cannot, and for experts in a host's RAM."""
+def of(plan: Plan, ram: Ram | None = None) -> Bound:
+    """The bounds of a plan that can run; none for what cannot. Experts in a host's RAM are bounded by ``ram`` alone."""
+    if ram and ram.tokens_per_second and plan.possible:
+        return Bound((), 0, 1.0, (), (), ram=ram)
     if why := _why_not(plan):
         return Bound((), 0, 1.0, (), (), why)
     subject = subject_of(plan)
@@ -83,7 +103,9 @@ def _why_not(plan: Plan) -> str:
     if not plan.possible or not plan.memory.stages:
         return "the plan cannot run"
     if plan.spec.framework.weights_in == "host":
-        return "the experts are read from the host's RAM, whose bandwidth the catalogue does not know"
+        return (
+            "the experts are read from the host's RAM; set `cluster.memory_bandwidth`, such as `400 GB/s`, for a bound"
+        )
     return ""
 
 

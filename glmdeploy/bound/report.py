@@ -27,12 +27,27 @@ def blocks(plan: Plan, bound: Bound) -> Iterator[Block]:
     if bound.why_not:
         yield f"No upper bound: {bound.why_not}."
         return
+    if bound.ram:
+        rate = f"{bound.ram_rate:,.1f} tokens/s for one request"
+        yield f"Upper bound: {rate}. Nothing was run, and real servers are slower."
+        yield Listing(tuple(_ram(bound, plan)))
+        return
     yield "Upper bounds, tokens/s, from sizes and data sheets: nothing was run, and real servers are slower."
     yield Table(_HEAD, tuple(_row(r) for r in bound.rows), words=0)
     if bound.published:
         yield "Measured on these GPUs by others, output tokens/s, and the bounds for their layouts:"
         yield _published(bound.published)
     yield Listing(tuple(assumptions(bound)))
+
+
+def _ram(bound: Bound, plan: Plan) -> Iterator[tuple[str, str]]:
+    if bound.ram:
+        yield (
+            "counts",
+            f"{bound.ram.sum}, at `cluster.memory_bandwidth` {plan.spec.cluster.memory_bandwidth / 1e9:,.0f} GB/s",
+        )
+        yield "ignores", "what the GPUs read, the CPU's multiplications, PCIe, and anything read twice"
+        yield "routing", "each token picks its experts evenly; busier ones on the GPUs raise the bound"
 
 
 def _row(row: Row) -> tuple[str, ...]:
@@ -89,6 +104,8 @@ def as_json(plan: Plan | None, bound: Bound | None, found: Sequence[Diagnostic])
         "drafts": bound.drafts if bound else 0,
         "acceptance": bound.acceptance if bound else 0.0,
         "why_not": bound.why_not if bound else "",
+        "ram_request_tokens_s": round(bound.ram_rate, 1) if bound else 0.0,
+        "ram_sum": bound.ram.sum if bound and bound.ram else "",
         "contexts": [row_json(r) for r in bound.rows] if bound else [],
         "measured": [_comparison_json(c) for c in bound.published] if bound else [],
         "assumptions": dict(assumptions(bound)) if bound and bound.rows else {},

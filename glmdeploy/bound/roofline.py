@@ -157,11 +157,11 @@ def decode_rate(s: Subject, requests: float, context: int) -> float:
     """The most output tokens a second of ``requests`` requests that run at a time, all replicas together.
 
     With several pipeline stages the requests are split over as many groups as serve them best: one request passes
-    the stages one after another, many keep all of them busy.
+    the stages one after another, many keep all of them busy. One request runs on one replica.
     """
-    mine = requests / s.layout.replicas
+    mine = requests / min(s.layout.replicas, max(1.0, requests))
     groups = range(1, max(1, min(len(s.stages), int(mine))) + 1)
-    return max(s.layout.replicas * mine * s.acceptance / _round(s, mine, context, n) for n in groups)
+    return max(requests * s.acceptance / _round(s, mine, context, n) for n in groups)
 
 
 def _round(s: Subject, requests: float, context: int, groups: int) -> float:

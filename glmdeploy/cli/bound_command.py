@@ -12,6 +12,7 @@ from glmdeploy.bound import report
 from glmdeploy.cli import talk
 from glmdeploy.cli.options import deployment, document
 from glmdeploy.diagnostics import ProfileError, has_errors
+from glmdeploy.frameworks.ktransformers import decode_bound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def command(profile: str | None, form: str, **given: Any) -> None:
         outcome = pipeline.judge(document(profile, given), for_targets=False)
         plan, found = outcome.plan, outcome.found
         if plan is not None and not outcome.refused:
-            result = bound.of(plan)
+            result = bound.of(plan, decode_bound(plan))
     except ProfileError as error:
         found = error.diagnostics
     if form == "json":

@@ -45,7 +45,7 @@ _ANY = "8xH200"  # stands in for hardware that nobody has yet, while the other o
 def command(form: str, **given: Any) -> None:
     """Choose framework, checkpoint and layout for what you need.
 
-    Every line is a plan that was made and judged, two dozen at most. It ends
+    Every line is a plan that was made and judged, 32 at most. It ends
     with the command that renders the choice.
 
     \b

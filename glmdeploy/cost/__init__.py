@@ -13,6 +13,7 @@ from glmdeploy.diagnostics import Diagnostic
 if TYPE_CHECKING:
     from glmdeploy.bound import Bound
     from glmdeploy.catalog.market import Hosted, Price, Tier
+    from glmdeploy.catalog.measured import Run
     from glmdeploy.hardware import GPU
     from glmdeploy.plan import Plan
 
@@ -39,7 +40,7 @@ class Even:
 
     tier: Tier
     seats: int
-    possible: bool | None = None  # whether the upper bound allows so many prompts; None when not asked
+    possible: bool | None = None  # False where the upper bound excludes so many prompts; None when not asked
 
     @property
     def prompts(self) -> int:
@@ -80,6 +81,12 @@ class Cost:
     hosted: Hosted
     bound: Bound
     prompts_a_week: int  # at most, at the given tokens a prompt; 0 when not asked
+
+    @property
+    def measured(self) -> Run | None:
+        """The published run with the most output tokens a second on this hardware, checkpoint and framework."""
+        runs = [c.run for c in self.bound.published if c.run.output]
+        return max(runs, key=lambda r: r.output_tokens_s, default=None)
 
     @property
     def chosen(self) -> Case:
@@ -132,7 +139,17 @@ def _prompts_a_week(bounds: Bound, rates: Rates) -> int:
     """The most prompts a week that the bound allows, at the share of it that is used."""
     if not rates.tokens_per_prompt:
         return 0
-    return int(best_rate(bounds) * rates.utilisation * _WEEK_SECONDS / rates.tokens_per_prompt)
+    return prompts_a_week(best_rate(bounds), rates)
+
+
+def prompts_a_week(rate: float, rates: Rates) -> int:
+    """Whole prompts a week at ``rate`` output tokens a second, at the share of it that is used."""
+    return int(Decimal(rate) * rates.utilisation * _WEEK_SECONDS / rates.tokens_per_prompt)
+
+
+def million_at(rate: float, month: Decimal, rates: Rates) -> Decimal:
+    """What a million output tokens come to at ``rate`` a second, at the share of it that is used."""
+    return month * _MILLION / (Decimal(rate) * rates.utilisation * HOURS * 3600)
 
 
 def _case(plan: Plan, name: str, hour: Decimal, *, rates: Rates, tokens: Decimal, prompts: int) -> Case:

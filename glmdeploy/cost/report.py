@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from glmdeploy.cost import HOURS, best_rate
+from glmdeploy.cost import HOURS, best_rate, million_at, prompts_a_week
 from glmdeploy.money import CURRENCY, exact, shown
 from glmdeploy.tables import Block, Listing, Table, as_markdown, as_text
 from glmdeploy.units import gb
@@ -20,6 +20,7 @@ __all__ = ["as_json", "as_markdown", "as_text", "blocks"]
 
 
 _YES_NO = {True: "yes", False: "no", None: ""}
+_EXCLUDED = {True: "not excluded", False: "no", None: ""}  # an upper bound can only say no
 
 
 def blocks(cost: Cost) -> Iterator[Block]:
@@ -41,7 +42,19 @@ def _sentence(cost: Cost) -> str:
     )
     cheapest = max(case.evens, key=lambda e: e.seats)
     dearest = min(case.evens, key=lambda e: e.seats)
-    return f"{first} Hosted costs more from {_seats(dearest)} or {_seats(cheapest)} on; below that, self-hosting does."
+    even = f"{_seats(dearest)} or {_seats(cheapest)}"
+    if cheapest.possible is False and dearest.possible is False:
+        return (
+            f"{first} Hosted would cost as much at {even}, and this hardware cannot serve so many: "
+            f"at most {cost.prompts_a_week:,} prompts a week, where those seats send {dearest.prompts:,} or {cheapest.prompts:,}."
+        )
+    if not cost.prompts_a_week:
+        doubt = "whether this hardware serves so many is not known here (--tokens-per-prompt)"
+    elif any(e.possible is False for e in case.evens):
+        doubt = "this hardware cannot serve all of these: `possible` says which"
+    else:
+        doubt = "the upper bound does not exclude that this hardware serves so many, and cannot confirm it"
+    return f"{first} Hosted costs more from {even} on; below that, self-hosting does; {doubt}."
 
 
 def _seats(even: Even) -> str:
@@ -74,7 +87,7 @@ def _tiers(cost: Cost) -> Table:
             f"{e.tier.prompts_per_week:,}",
             f"{e.seats:,}",
             f"{e.prompts:,}",
-            *((_YES_NO[e.possible],) if asked else ()),
+            *((_EXCLUDED[e.possible],) if asked else ()),
         )
         for e in cost.chosen.evens
     )
@@ -97,8 +110,26 @@ def _notes(cost: Cost) -> Iterator[tuple[str, str]]:
         yield "tokens", f"at most {best_rate(cost.bound):,} output tokens/s (upper bound), of which {percent} % is used"
     if cost.prompts_a_week:
         yield "prompts", f"at {rates.tokens_per_prompt:,} output tokens each, at most {cost.prompts_a_week:,} a week"
+    yield from _measured(cost)
     doubt = ", not checked by us" if cost.hosted.unverified else ""
     yield "hosted", f"{cost.hosted.name}, {cost.hosted.fact.checked}{doubt}; seats that use all their prompts"
+
+
+def _measured(cost: Cost) -> Iterator[tuple[str, str]]:
+    """What others measured on this hardware, and what follows from it."""
+    run = cost.measured
+    if run is None:
+        return
+    rate = run.output_tokens_s
+    million = shown(million_at(rate, cost.chosen.month, cost.rates))
+    what = f"{rate:,.0f} output tokens/s, the highest published figure ({run.clients:,} clients, {run.input:,} + {run.output:,} tokens)"
+    text = f"{what}: a million come to {CURRENCY} {million}"
+    if cost.rates.tokens_per_prompt:
+        prompts = prompts_a_week(rate, cost.rates)
+        served = [e.tier.label for e in cost.chosen.evens if e.prompts <= prompts]
+        enough = f"what the seats of {'; '.join(served)} send" if served else "fewer than the seats of any tier send"
+        text += f"; {prompts:,} prompts a week, {enough}"
+    yield "measured", text
 
 
 def as_json(cost: Cost | None, found: Sequence[Diagnostic]) -> str:
@@ -113,6 +144,7 @@ def as_json(cost: Cost | None, found: Sequence[Diagnostic]) -> str:
         "utilisation": str(cost.rates.utilisation) if cost else "",
         "upper_bound_output_tokens_s": best_rate(cost.bound) if cost else 0,
         "prompts_per_week_at_most": cost.prompts_a_week if cost else 0,
+        "measured_output_tokens_s": round(cost.measured.output_tokens_s) if cost and cost.measured else 0,
         "price_source": cost.price.fact.source if cost and cost.price else "",
         "price_checked": cost.price.fact.checked if cost and cost.price else "",
         "chosen": cost.chosen.name if cost else "",

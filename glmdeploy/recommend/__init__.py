@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from glmdeploy import bound, pipeline
 from glmdeploy.catalog import market
 from glmdeploy.diagnostics import Diagnostic, Level
+from glmdeploy.frameworks.transformers import longest_prompt
 from glmdeploy.plan import Verdict
 from glmdeploy.recommend import candidates
 from glmdeploy.recommend import wish as wishes
@@ -58,6 +60,18 @@ class Row:
         """The plan's verdict."""
         return self.outcome.plan.verdict.value if self.outcome.plan else "refused"
 
+    @property
+    def stages(self) -> int:
+        """Pipeline stages; 0 without a layout."""
+        plan = self.outcome.plan
+        return plan.layout.pp if plan and plan.memory.stages else 0
+
+    @property
+    def mtp(self) -> bool:
+        """Whether multi-token prediction is on."""
+        plan = self.outcome.plan
+        return bool(plan and plan.memory.stages and plan.settings.mtp.enabled)
+
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -85,28 +99,66 @@ class Recommendation:
 def recommend(wish: Wish) -> Recommendation:
     """The best of at most ``candidates.LIMIT`` plans; GLM704 in ``found`` when none is what was asked for."""
     made = tuple(_in_hand(wish) if wish.gpu else _to_rent(wish))
-    order = sorted(range(len(made)), key=lambda i: (not made[i].meets, *_preference(wish, made[i]), i))
-    rows = tuple(made[i] for i in order)
-    best = rows[0] if rows and rows[0].meets else None
     choices = wishes.frameworks(wish)
+    frameworks = [c.framework for c in choices]
+    rows = tuple(sorted(made, key=lambda r: (not r.meets, not r.candidate.in_hand, *_preference(wish, frameworks, r))))
+    best = rows[0] if rows and rows[0].meets and rows[0].candidate.in_hand else None
     name = best.candidate.framework if best else choices[0].framework
     return Recommendation(
         wish=wish,
         rows=rows,
         best=best,
-        choice=next(c for c in choices if c.framework == name),
+        choice=_choice(next(c for c in choices if c.framework == name), best),
         passed=made[0] if best and made[0].candidate.framework != name else None,
         command=_command(wish, best) if best else "",
         found=() if best else (_nothing(wish, made),),
     )
 
 
+def _choice(choice: Choice, best: Row | None) -> Choice:
+    """The choice, without praise for multi-token prediction where the plan has none."""
+    return choice if best is None or best.mtp else replace(choice, reason=choice.reason.replace(wishes.MTP, ""))
+
+
 def _in_hand(wish: Wish) -> Iterator[Row]:
-    rows = [_row(wish, candidate) for candidate in candidates.in_hand(wish)]
-    yield from rows
+    """Everything for the hardware in hand; beside it what holds a long context in fewer stages."""
+    rows: list[Row] = []
+    planned = (row for c in candidates.in_hand(wish) for row in _with_variants(wish, c, every=True))
+    for row in islice(planned, candidates.LIMIT - candidates.BESIDE):
+        rows.append(row)
+        yield row
     last = candidates.last_resort(wish)
     if last and not any(r.meets for r in rows):
         yield _row(wish, last)
+    if wish.context and not wish.evaluate and not _short(rows):
+        for candidate in candidates.elsewhere(wish):
+            yield from _with_variants(wish, candidate, every=False)
+
+
+def _short(rows: Sequence[Row]) -> bool:
+    """Whether the default checkpoint is held in one stage, or was not planned on GPUs alone."""
+    plain = [r for r in rows if r.candidate.checkpoint.default and r.candidate.framework in candidates.STRATEGIES]
+    return not plain or any(r.meets and r.stages == 1 for r in plain)
+
+
+def _with_variants(wish: Wish, candidate: Candidate, *, every: bool) -> Iterator[Row]:
+    """A plan; with an FP8 cache where that saves stages; by other strategies, until one holds what was asked for."""
+    row = _row(wish, candidate)
+    yield row
+    if row.code and row.code not in _NEAR:
+        return
+    cache = candidates.smaller_cache(candidate) if wish.context and (row.code or row.stages > 1) else None
+    if cache and row.outcome.plan and row.outcome.plan.settings.kv.dtype == "bfloat16":
+        yield _row(wish, cache)
+    # attention data parallel leaves each GPU its own cache: so many times more requests at most
+    hopeless = row.requests * candidate.gpus < (wish.concurrency or 1)
+    if hopeless or not (every or row.code):
+        return
+    for other in candidates.strategies(wish, candidate):
+        found = _row(wish, other)
+        yield found
+        if found.meets or found.requests <= row.requests:
+            return
 
 
 def _to_rent(wish: Wish) -> Iterator[Row]:
@@ -115,12 +167,17 @@ def _to_rent(wish: Wish) -> Iterator[Row]:
     for level in range(max((len(ladder) for ladder in ladders), default=0)):
         remaining = []
         for ladder in ladders:
-            if level < len(ladder) and made < candidates.LIMIT:
+            if level >= len(ladder):
+                continue
+            meets = False
+            for found in _with_variants(wish, ladder[level], every=False):
                 made += 1
-                found = _row(wish, ladder[level])
+                if made > candidates.LIMIT:
+                    return
                 yield found
-                if not found.meets:
-                    remaining.append(ladder)
+                meets = meets or found.meets
+            if not meets:
+                remaining.append(ladder)
         ladders = tuple(remaining)
 
 
@@ -140,6 +197,8 @@ def _row(wish: Wish, candidate: Candidate) -> Row:
         code = "GLM705"
         reason = f"holds {requests:,} of {tokens(context)} at a time, and {wish.concurrency:,} are wanted"
     most = plan.memory.max_context
+    if candidate.framework == "transformers":  # its prefill is one step: a longer prompt runs out of memory (GLM207)
+        most = min(most, longest_prompt(plan))
     return Row(candidate, outcome, plan.settings.context, most, requests, speed, hour, spot, code, reason)
 
 
@@ -151,20 +210,25 @@ def _why(outcome: Outcome) -> tuple[str, str]:
 
 def _hour(wish: Wish, candidate: Candidate) -> tuple[Decimal | None, bool]:
     """USD an hour of all GPUs, and whether that is a spot price."""
-    if wish.price_total is not None:
+    mine = wish.gpu is None or wish.gpu.id == candidate.gpu.id  # a price that was given is for this GPU
+    if wish.price_total is not None and candidate.in_hand:
         return wish.price_total, False
-    if wish.price is not None:
+    if wish.price_total is not None and mine:
+        return wish.price_total / wish.gpus * candidate.gpus, False
+    if wish.price is not None and mine:
         return wish.price * candidate.gpus, False
     price = market.prices().get(candidate.gpu.id)
     return (price.usual * candidate.gpus, price.spot) if price else (None, False)
 
 
-def _preference(wish: Wish, row: Row) -> tuple[bool | Decimal | int, ...]:
-    """Hardware in hand: as planned, confirmed kernels first. To rent: what fits unwarned, the price, the GPUs."""
+def _preference(wish: Wish, frameworks: Sequence[str], row: Row) -> tuple[bool | Decimal | int, ...]:
+    """In hand: confirmed kernels, framework, checkpoint, stages. To rent: what fits unwarned, the price, the GPUs."""
     if not row.meets:
         return ()
     if wish.gpu:
-        return (row.unconfirmed and row.candidate.framework != wish.fleet,)
+        name, checkpoint = row.candidate.framework, row.candidate.checkpoint
+        place = frameworks.index(name) if name in frameworks else len(frameworks)
+        return (row.unconfirmed and name != wish.fleet, place, not checkpoint.default, row.stages)
     unknown = row.hour is None or row.spot
     return (
         row.verdict != Verdict.FITS.value,
@@ -185,12 +249,23 @@ def _command(wish: Wish, best: Row) -> str:
 def _nothing(wish: Wish, rows: Sequence[Row]) -> Diagnostic:
     """That no plan is what was asked for, with the one that comes nearest or what the planner would use instead."""
     where = f"on {wish.gpus} x {wish.gpu.name}" if wish.gpu else "on up to four hosts of any GPU that can be rented"
-    near = max((r for r in rows if r.code in _NEAR), key=lambda r: (r.requests, r.max_context), default=None)
+    near = max(
+        (r for r in rows if r.code in _NEAR and r.candidate.in_hand),
+        key=lambda r: (r.requests, r.max_context),
+        default=None,
+    )
     if near:
-        what = f"{near.candidate.label} with {near.candidate.framework} and `{near.candidate.checkpoint.id}`"
+        how = f", strategy {near.candidate.strategy}" if near.candidate.strategy else ""
+        what = f"{near.candidate.label} with {near.candidate.framework} and `{near.candidate.checkpoint.id}`{how}"
         more = "; `glmdeploy recommend` without --gpus looks at others" if wish.gpu else ""
         hint = f"nearest: {what}, {plural(near.requests, 'request')} at a time and {tokens(near.max_context)} at most{more}"
     else:
-        hints = {r.code: d.hint for r in reversed(rows) for d in r.outcome.found if d.code == r.code and d.hint}
-        hint = "; or ".join(hints[code] for code in sorted(hints, key=[r.code for r in rows].index))
+        hints: dict[str, str] = {}  # one for each code, by the framework that says it first
+        seen = set()
+        for row in rows:
+            text = next((d.hint for d in row.outcome.found if d.code == row.code and d.hint), "")
+            if text and text not in hints and row.code not in seen:
+                hints[text] = row.candidate.framework
+                seen.add(row.code)
+        hint = "; or ".join(f"with {framework}: {text}" for text, framework in hints.items())
     return Diagnostic("GLM704", f"nothing that was planned {where} is what was asked for", hint=hint)

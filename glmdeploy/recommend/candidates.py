@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from glmdeploy import catalog
+from glmdeploy.catalog import market
 from glmdeploy.profile import API_VERSION
 from glmdeploy.recommend import wish as wishes
 from glmdeploy.units import GIB
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     from glmdeploy.models import Checkpoint
     from glmdeploy.recommend.wish import Wish
 
-LIMIT = 24  # plans: about a fifth of a second each
+LIMIT = 32  # plans: about a fifth of a second each
+BESIDE = 9  # of them for hardware that is not in hand, and for the host's RAM
 _DATA_CENTRE_GB = 80
 _MOST_HOSTS = 4
 _RAM_STEP = 256 * GIB  # RAM is bought in such steps
+_MANY_CLIENTS = 64  # from here on the recipes for throughput are worth a plan
+STRATEGIES = frozenset({"sglang", "vllm"})  # the frameworks whose recipes have strategies and FP8 caches
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class Candidate:
     gpus: int
     checkpoint: Checkpoint
     host_memory: str = ""
+    strategy: str = ""
+    kv_cache_dtype: str = ""
+    in_hand: bool = True
 
     @property
     def label(self) -> str:
@@ -40,7 +47,13 @@ class Candidate:
 
     def profile(self, wish: Wish) -> dict[str, Any]:
         """The profile of this candidate, as options would make it."""
-        serving = {k: v for k, v in (("context", wish.context), ("concurrency", wish.concurrency)) if v is not None}
+        wanted = {
+            "context": wish.context,
+            "concurrency": wish.concurrency,
+            "strategy": self.strategy or None,
+            "kv_cache_dtype": self.kv_cache_dtype or None,
+        }
+        serving = {k: v for k, v in wanted.items() if v is not None}
         cluster: dict[str, Any] = {"gpu": self.gpu.id, "gpus": self.gpus}
         if self.host_memory:
             cluster["host_memory"] = self.host_memory
@@ -59,6 +72,8 @@ class Candidate:
         words += [] if self.checkpoint.default else ["--checkpoint", self.checkpoint.id]
         words += [] if wish.context is None else ["--context", str(wish.context)]
         words += [] if wish.concurrency is None else ["--concurrency", str(wish.concurrency)]
+        words += ["--strategy", self.strategy] if self.strategy else []
+        words += ["--kv-cache-dtype", self.kv_cache_dtype] if self.kv_cache_dtype else []
         words += ["--host-memory", self.host_memory] if self.host_memory else []
         return tuple(words)
 
@@ -74,6 +89,39 @@ def in_hand(wish: Wish) -> tuple[Candidate, ...]:
         for checkpoint in _checkpoints(choice.framework, gpu, wish)
     ]
     return tuple(found[: LIMIT - 1])
+
+
+def strategies(wish: Wish, candidate: Candidate) -> tuple[Candidate, ...]:
+    """The same for many clients, by the frameworks' own recipes: each GPU keeps the cache of its own requests."""
+    clients = wish.concurrency or 1
+    if clients == 1 or candidate.framework not in STRATEGIES:
+        return ()
+    names = ("balanced", "high-throughput") if clients >= _MANY_CLIENTS else ("balanced",)
+    return tuple(replace(candidate, strategy=name) for name in names)
+
+
+def smaller_cache(candidate: Candidate) -> Candidate | None:
+    """The same with an FP8 cache, for long contexts."""
+    return replace(candidate, kv_cache_dtype="fp8") if candidate.framework in STRATEGIES else None
+
+
+def elsewhere(wish: Wish) -> tuple[Candidate, ...]:
+    """Hardware beside what is in hand: one host of the cheapest larger GPU, and twice as many of the same."""
+    mine = wish.gpu
+    if mine is None:
+        return ()
+    framework = _renting(wish)
+    prices = {gpu: p for gpu, p in market.prices().items() if not p.spot}
+    larger = [g for g in _rentable(framework) if g.memory_gb > mine.memory_gb and g.id in prices]
+    larger = [g for g in larger if g.memory_gb * g.gpus_per_node > mine.memory_gb * wish.gpus]
+    larger.sort(key=lambda g: (prices[g.id].usual * g.gpus_per_node, g.id))
+    sizes = [*((gpu, gpu.gpus_per_node) for gpu in larger[:1]), (mine, 2 * wish.gpus)]
+    return tuple(
+        Candidate(framework, gpu, gpus, checkpoint, in_hand=False)
+        for gpu, gpus in sizes
+        for checkpoint in _checkpoints(framework, gpu, wish)[:1]
+        if gpus * gpu.memory_gb >= checkpoint.floor_gb
+    )
 
 
 def last_resort(wish: Wish) -> Candidate | None:

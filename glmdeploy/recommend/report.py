@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from glmdeploy.bound import of as bound_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["as_json", "as_markdown", "as_text", "blocks"]
 
+_HEAD = ("framework", "GPUs", "PP", "MTP", f"{CURRENCY}/h", "context", "held", "bound", "verdict", "in hand")
 _SHOWN = 8  # impossible rows in the text form
 
 
@@ -32,6 +34,9 @@ def blocks(result: Recommendation) -> Iterator[Block]:
         yield Listing(tuple(_reasons(result, result.best)))
         yield _table(result)
         yield _legend(result, result.best)
+    elif any(r.meets for r in result.rows):
+        yield "Nothing in hand is what was asked for; this is:"
+        yield _table(result)
     if result.impossible:
         yield "Not what was asked for:"
         yield Listing(tuple(_impossible(result)))
@@ -61,7 +66,15 @@ def _reasons(result: Recommendation, best: Row) -> Iterator[tuple[str, str]]:
             "",
             f"{first} came first, and {f'is not possible: {code}' if code else 'its kernels are not confirmed here: GLM312'}",
         )
+    if best.candidate.strategy:
+        yield "strategy", _strategy(result, best)
+    if best.candidate.kv_cache_dtype:
+        yield "KV cache", f"{best.candidate.kv_cache_dtype}: it saves pipeline stages, or holds what BF16 does not"
     yield "checkpoint", f"{plan.spec.checkpoint.precision}, {plan.spec.checkpoint.repo}"
+    shallow = min((r for r in result.others if r.candidate.in_hand), key=lambda r: r.stages, default=best)
+    if wish.context and shallow.stages < best.stages:
+        c = shallow.candidate
+        yield "", f"`--checkpoint {c.checkpoint.id}` needs fewer stages ({shallow.stages}): {c.checkpoint.precision}"
     if best.candidate.host_memory and not wish.host_memory:
         yield "RAM", f"{best.candidate.host_memory} on the host, assumed: --host-memory says what it has"
     if not wish.gpu:
@@ -70,12 +83,26 @@ def _reasons(result: Recommendation, best: Row) -> Iterator[tuple[str, str]]:
         "layout",
         f"{plan.layout.label} over {plural(plan.hosts, 'host')}, verdict {best.verdict}; MTP: {plan.settings.mtp.reason}",
     )
-    yield "context", f"{tokens(best.context)} planned, {best.max_context:,} at most; {_requests(result, best)}"
+    if best.candidate.framework == "transformers":
+        held = f"prompts of {best.max_context:,} at most; 1 request at a time"
+    else:
+        held = f"{best.max_context:,} at most; {_requests(result, best)}"
+    yield "context", f"{tokens(best.context)} planned, {held}"
     yield "speed", _speed(best)
     yield "price", _price(result, best.hour, spot=best.spot)
     for d in best.outcome.found:
         if d.level is Level.WARNING:
             yield d.code, d.message
+
+
+def _strategy(result: Recommendation, best: Row) -> str:
+    """The strategy's name, and what it holds where the default one holds less."""
+    plain = replace(best.candidate, strategy="")
+    other = next((r for r in result.rows if r.candidate == plain), None)
+    less = f"; low-latency holds {other.requests:,}" if other and other.requests < best.requests else ""
+    return (
+        f"{best.candidate.strategy}, for {result.wish.concurrency:,} clients: holds {best.requests:,} at a time{less}"
+    )
 
 
 def _cheapest(result: Recommendation, best: Row) -> str:
@@ -101,9 +128,8 @@ def _speed(best: Row) -> str:
     bounds = bound_of(_plan(best))
     if bounds.why_not:
         return f"no upper bound: {bounds.why_not}"
-    return (
-        f"at most {best.tokens_s:,} tokens/s for one request (upper bound; `glmdeploy bound` shows what was measured)"
-    )
+    drafts = f"drafts count with their published mean, {bounds.acceptance:.2f} tokens a step; " if bounds.drafts else ""
+    return f"at most {best.tokens_s:,} tokens/s for one request (upper bound; {drafts}`glmdeploy bound` shows what was measured)"
 
 
 def _price(result: Recommendation, hour: Decimal | None, *, spot: bool) -> str:
@@ -115,30 +141,49 @@ def _price(result: Recommendation, hour: Decimal | None, *, spot: bool) -> str:
 
 
 def _table(result: Recommendation) -> Table:
-    head = ("framework", "GPUs", f"{CURRENCY}/h", "context", "at once", "bound", "verdict")
-    rows = [result.best, *result.others] if result.best else []
-    return Table(head, tuple(_cells(r) for r in rows), words=2)
+    """In hand and beside it, fewer stages first; else the best one first."""
+    rows = [r for r in result.rows if r.meets]
+    beside = any(not r.candidate.in_hand for r in rows)
+    if beside:
+        rows.sort(key=lambda r: r.stages)
+    asked = result.wish.context is not None or result.wish.concurrency is not None
+    shown_cells = [_cells(r) for r in rows]
+    hidden = {name for name, hide in (("context", asked), ("in hand", not beside)) if hide}
+    kept = [i for i, name in enumerate(_HEAD) if name not in hidden]
+    return Table(tuple(_HEAD[i] for i in kept), tuple(tuple(cells[i] for i in kept) for cells in shown_cells), words=2)
 
 
 def _legend(result: Recommendation, best: Row) -> str:
-    spot = "; * a spot price" if any(r.spot and r.meets for r in result.rows) else ""
+    wish, rows = result.wish, [r for r in result.rows if r.meets]
     size = (
-        f"requests of {tokens(_size(result, best))}"
-        if result.wish.context or result.wish.concurrency
-        else "requests of the planned context"
+        f"requests of {tokens(_size(result, best))}" if wish.context or wish.concurrency else "of the planned context"
     )
-    return f"context: the most tokens of one request; at once: {size}; bound: tokens/s of one request, at most{spot}"
+    parts = ["PP: pipeline stages", f"held: {size} at a time", "bound: tokens/s of one request, at most"]
+    if wish.context is None and wish.concurrency is None:
+        prompt = any(r.candidate.framework == "transformers" for r in rows)
+        more = " (with transformers: of its prompt)" if prompt else ""
+        parts.insert(0, f"context: the most tokens of one request{more}")
+    if any(r.spot for r in rows):
+        parts.append("* a spot price")
+    return "; ".join(parts)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
+    c = row.candidate
+    how = {"high-throughput": "throughput"}.get(c.strategy, c.strategy) or (
+        c.kv_cache_dtype and f"KV {c.kv_cache_dtype}"
+    )
     return (
-        f"{row.candidate.framework} {row.candidate.checkpoint.id}",
-        row.candidate.label,
+        f"{c.framework} {c.checkpoint.id} {how}".rstrip(),
+        c.label,
+        f"{row.stages}",
+        "on" if row.mtp else "off",
         f"{shown(row.hour)}{'*' if row.spot else ''}" if row.hour is not None else "-",
         f"{row.max_context:,}",
         f"{row.requests:,}",
         f"{row.tokens_s:,}" if row.tokens_s else "-",
         row.verdict,
+        "yes" if c.in_hand else "no",
     )
 
 
@@ -146,7 +191,7 @@ def _impossible(result: Recommendation) -> Iterator[tuple[str, str]]:
     for row in result.impossible[:_SHOWN]:
         yield (
             row.code,
-            f"{row.candidate.framework} {row.candidate.checkpoint.id} on {row.candidate.label}: {row.reason}",
+            f"{_cells(row)[0]} on {row.candidate.label}: {row.reason}",
         )
     if len(result.impossible) > _SHOWN:
         yield "and", f"{len(result.impossible) - _SHOWN} more (--format json)"
@@ -175,6 +220,11 @@ def _row(row: Row) -> dict[str, Any]:
         "checkpoint": row.candidate.checkpoint.id,
         "gpu": row.candidate.gpu.id,
         "gpus": row.candidate.gpus,
+        "in_hand": row.candidate.in_hand,
+        "strategy": row.candidate.strategy or "low-latency",
+        "kv_cache_dtype": row.candidate.kv_cache_dtype or "auto",
+        "stages": row.stages,
+        "mtp": row.mtp,
         "layout": plan.layout.label if plan and plan.memory.stages else "",
         "verdict": row.verdict,
         "context": row.context,

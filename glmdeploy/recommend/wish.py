@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from glmdeploy.hardware import GPU
 
+MTP = ", multi-token prediction"  # no praise where a plan has it off
 SMALL_CARD_GB = 48  # at most this: a card for KTransformers rather than for a GPU-only framework
 # `transformers serve` expands every cached row and prefills in one pass: a few thousand tokens, one request at a time
 # (transformers 5.23.0, modular_glm_moe_dsa.py; see GLM207).
@@ -55,7 +56,7 @@ def frameworks(wish: Wish) -> tuple[Choice, ...]:
     for choice in _first(wish):
         order.setdefault(choice.framework, choice)
     for name, reason in (
-        ("sglang", "SGLang is the general choice: prefix cache, multi-token prediction, published command lines"),
+        ("sglang", f"SGLang is the general choice: prefix cache{MTP}, published command lines"),
         ("vllm", "vLLM serves the same checkpoints, and adds full contexts over pipeline stages"),
     ):
         order.setdefault(name, Choice(name, reason))
