@@ -381,6 +381,7 @@ S, V, T, K = "sglang", "vllm", "transformers", "ktransformers"
             id="sglang-replicas-beside-attention-dp",
         ),
         pytest.param(K, "0.7.2", "--tp-size 8 --ep-size 3", "GLM323", id="kt-experts"),
+        pytest.param(V, "0.31.0", "m --enable-dbo", "GLM330", id="vllm-microbatches"),
         pytest.param(T, "5.23.0", "m --tensor-parallel-size 8", "GLM416", id="transformers-has-no-tp"),
         pytest.param(T, "5.23.0", "m --api-key k", "GLM416", id="transformers-has-no-key"),
         pytest.param(K, "0.7.2", "--kt-num-gpu-experts many", "GLM412", id="kt-bad-int"),
@@ -456,6 +457,7 @@ def test_published_vllm_cells_get_the_engines_own_verdict(version: str) -> None:
             S, "0.5.21", "--chunked-prefill-size 1000 --disaggregation-mode decode", id="sglang-decode-has-no-chunks"
         ),
         pytest.param(S, "0.5.21", "--chunked-prefill-size -1 --context-length -1", id="sglang-minus-one"),
+        pytest.param(V, "0.23.0", "m --max-logprobs -2", id="vllm-0.23.0-takes-it"),
         pytest.param(S, "0.5.23", "--tp-size 8 --moe-a2a-backend deepep --enable-eplb", id="sglang-balance"),
         pytest.param(S, "0.5.23", "--enable-lora --lora-paths a=/a", id="sglang-adapter"),
         pytest.param(S, "0.5.23", "--speculative-algorithm none --json-model-override-args []", id="sglang-nothing"),
@@ -477,6 +479,7 @@ def test_published_vllm_cells_get_the_engines_own_verdict(version: str) -> None:
                 "--distributed-executor-backend own.Executor",
                 "--max-logprobs -1 --cpu-offload-gb 0",
                 "--no-enable-chunked-prefill",
+                "--enable-dbo",
                 "--enable-chunked-prefill --max-num-batched-tokens 2048",
             )
         ),

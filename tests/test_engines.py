@@ -626,7 +626,16 @@ PAIRS = (
         "--distributed-executor-backend mp --data-parallel-backend mp --quantization fp8",
         also=("--data-parallel-backend foo", "--quantization foo"),
     ),
-    Pair("vllm", vllm.floors, "--cpu-offload-gb -1", "--max-logprobs -1", also=("--max-logprobs -2",)),
+    Pair("vllm", vllm.offload, "--cpu-offload-gb -1", "--cpu-offload-gb 1"),
+    Pair("vllm", vllm.logprobs, "--max-logprobs -2", "--max-logprobs -1"),
+    Pair(
+        "vllm",
+        vllm.microbatches,
+        "--enable-dbo",
+        "--enable-dbo --all2all-backend deepep_low_latency",
+        version="0.31.0",
+        also=("--ubatch-size 2",),
+    ),
     Pair("vllm", vllm.data_parallel_rank, "--data-parallel-rank 5 -dp 2", "--data-parallel-rank 1 -dp 2"),
     Pair(
         "vllm",

@@ -157,7 +157,9 @@ ENGINE_RULES: tuple[EngineRule, ...] = (
         _V + "config/parallel.py:167, v1/executor/abstract.py:92, config/model.py:1465",
         "config",
     ),
-    EngineRule("GLM331", "vllm", vllm.floors, _V + "config/offload.py:23, config/model.py:286", "config"),
+    EngineRule("GLM331", "vllm", vllm.offload, _V + "config/offload.py:23", "config"),
+    EngineRule("GLM331", "vllm", vllm.logprobs, _V + "config/model.py:286; 0.23.0 takes it", "config", since="0.28.0"),
+    EngineRule("GLM330", "vllm", vllm.microbatches, "vllm 0.31.0 config/vllm.py:2181-2194", "config"),
     EngineRule("GLM331", "vllm", vllm.data_parallel_rank, _V + "config/parallel.py:1017", "config"),
     EngineRule("GLM331", "vllm", vllm.whole_prompts, _V + "config/scheduler.py:318-329", "config"),
     EngineRule(

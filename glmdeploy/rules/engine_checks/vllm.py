@@ -142,11 +142,26 @@ def backends(v: Values) -> str:
     return f"--quantization `{method}`" if method not in {"", "None", *QUANTIZATIONS} else ""
 
 
-def floors(v: Values) -> str:
-    """Numbers that begin elsewhere than at 0 or 1, or are none of whole ones."""
-    if _float(text := v.text("--cpu-offload-gb")) < 0:
-        return f"--cpu-offload-gb {text} is below 0"
-    return f"--max-logprobs {number} is below -1" if (number := v.number("--max-logprobs", default=0)) < -1 else ""
+def offload(v: Values) -> str:
+    """GiB of weights on the host."""
+    text = v.text("--cpu-offload-gb")
+    return f"--cpu-offload-gb {text} is below 0" if _float(text) < 0 else ""
+
+
+def logprobs(v: Values) -> str:
+    """-1 means all of the vocabulary."""
+    number = v.number("--max-logprobs", default=0)
+    return f"--max-logprobs {number} is below -1" if number < -1 else ""
+
+
+def microbatches(v: Values) -> str:
+    """Two batches at once need a kernel that sends tokens all to all; 0.33.0 lets AMD's do without."""
+    if not (v.has("--enable-dbo") or v.number("--ubatch-size", default=0) > 1):
+        return ""
+    backend = v.text("--all2all-backend") or "allgather_reducescatter"
+    known = backend in {"deepep_low_latency", "deepep_high_throughput", "nixl_ep"} or "VLLM_ALL2ALL_BACKEND" in v.env
+    wrong = not known and v.version < Version("0.32.0")
+    return f"vLLM {v.version} refuses microbatches with --all2all-backend {backend}" if wrong else ""
 
 
 def data_parallel_rank(v: Values) -> str:
