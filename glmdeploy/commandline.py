@@ -223,7 +223,8 @@ def _check(line: CommandLine, given: Given) -> None:
         return
     if not given.values and option.values not in {"?", "*"}:
         line.problems.append(Problem(given.index, "value", given.written, "needs a value"))
-    for value in given.values if given.known else ():
+    one_key = option.kind == "json" and "." in given.written  # `--option.key value`: any word is a value there
+    for value in given.values if given.known and not one_key else ():
         if detail := _refused(option, value):
             line.problems.append(Problem(given.index, "choice", given.written, detail))
 
@@ -238,7 +239,7 @@ def _refused(option: Option, value: str) -> str:
         return f"`{value}` is not a whole number"
     if option.kind == "float" and not _is_float(value):
         return f"`{value}` is not a number"
-    if option.kind == "json" and value[:1] in "{[" and not _is_json(value):
+    if option.kind == "json" and not _is_json(value):
         return f"`{value}` is not valid JSON"
     return ""
 

@@ -105,6 +105,7 @@ class Framework:
     recipes: tuple[Recipe, ...] = ()
     cpu_methods: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     caches: Mapping[str, str] = field(default_factory=dict)
+    gone_before: Mapping[str, str] = field(default_factory=dict)  # removed before the floor -> what to use, or empty
     differs: tuple[str, ...] = ()  # where a plan does not do what the framework's own recipe says, and why
 
     def recipe(self, gpu: str, checkpoint: str, strategy: str) -> Recipe | None:

@@ -60,6 +60,52 @@ def test_every_successor_is_known_and_its_predecessor_gone(framework: str) -> No
         assert successor.partition("=")[0].split()[0] in newest, successor
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_is_gone_before_the_floor_is_in_no_table(framework: str) -> None:
+    entry, table = catalog.load().frameworks[framework], catalog.options(framework)
+    for gone, successor in entry.gone_before.items():
+        assert not table.known_in(gone), gone
+        assert not successor or all(successor.partition(".")[0] in table.at(v) for v in entry.tested), successor
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        ("m --swap-space 4", "`--swap-space` is gone from vLLM 0.33.0: since before 0.23.0", "leave it out"),
+        ("m --task=generate", "`--task` is gone from vLLM 0.33.0: since before 0.23.0", "use `--runner`"),
+        (
+            "m --guided-decoding-backend xgrammar",
+            "`--guided-decoding-backend` is gone from vLLM 0.33.0: since before 0.23.0",
+            "use `--structured-outputs-config.backend`",
+        ),
+    ],
+)
+def test_an_option_of_an_older_release_names_its_successor(words: str, message: str, hint: str) -> None:
+    entry = catalog.load().frameworks["vllm"]
+    line = arguments.parse(entry, Version("0.33.0"), words.split())
+    found = [(f.code, f.message, f.hint) for f in arguments.judge(entry, Version("0.33.0"), line)]
+    assert found == [("GLM411", message, hint)]
+
+
+def test_an_option_of_a_fork_too_is_the_original_ones() -> None:
+    entry = catalog.load().frameworks["vllm"]
+    line = arguments.parse(entry, Version("0.33.0"), ["m", "--mem-fraction-static", "0.9"])
+    (found,) = arguments.judge(entry, Version("0.33.0"), line)
+    assert "is an option of SGLang, not of vLLM" in found.message
+
+
+@pytest.mark.parametrize(
+    ("framework", "version", "refused"),
+    [("sglang", "0.5.23", True), ("sglang", "0.5.20", False), ("ktransformers", "0.7.2", False)],
+)
+def test_a_rule_holds_from_its_release_on(framework: str, version: str, refused: bool) -> None:
+    entry = catalog.load().frameworks[framework]
+    line = arguments.parse(entry, Version(version), ["--tp-size", "8", "--ep-size", "3"])
+    rules = [b.rule.check.__name__ for b in engine.judge(entry, Version(version), line)]
+    assert ("expert_product" in rules) == refused
+    assert "experts" in rules
+
+
 @pytest.mark.parametrize("profile", sorted(resources.shipped_profiles()))
 def test_shipped_profiles_render_known_options(profile: str) -> None:
     outcome = pipeline.judge(pipeline.open_profile(profile))
@@ -264,6 +310,78 @@ S, V, T, K = "sglang", "vllm", "transformers", "ktransformers"
             pytest.param(S, "0.5.21", f"{option} 0", "GLM331", id=f"sglang-zero{option}")
             for option in ("--tp-size", "--nnodes", "--ep-size", "--dcp-size", "--moe-dp-size", "--attn-cp-size")
         ),
+        *(
+            pytest.param(V, "0.33.0", f"m {words}", "GLM330", id=f"vllm{words.replace(' ', '')}")
+            for words in (
+                '--speculative-config {"method":"mtp"}',
+                '--speculative-config {"method":"ngram"}',
+                '--speculative-config {"method":"eagle","num_speculative_tokens":3}',
+                '--speculative-config {"method":"foo","num_speculative_tokens":3}',
+                '--speculative-config {"method":"mtp","num_speculative_tokens":0}',
+                '--speculative-config {"method":"mtp","num_speculative_tokens":3,"foo":1}',
+                "-sc 3",
+                "--speculative-config.method mtp",
+                '--kv-transfer-config {"kv_connector":"NixlConnector"}',
+                '--kv-transfer-config {"kv_connector":"NixlConnector","kv_role":"foo"}',
+            )
+        ),
+        *(
+            pytest.param(V, "0.33.0", f"m {words}", "GLM331", id=f"vllm{words.replace(' ', '')}")
+            for words in (
+                "-cc 3",
+                '--compilation-config {"foo":1}',
+                '--compilation-config {"cudagraph_mode":"foo"}',
+                "--attention-config.foo 1",
+                "--attention-config.backend FOO",
+                "--attention-backend FOO",
+                "--distributed-executor-backend foo",
+                "--data-parallel-backend foo",
+                "--quantization foo",
+                "--cpu-offload-gb -1",
+                "--max-logprobs -2",
+                "--data-parallel-rank 5 -dp 2",
+                "--no-enable-chunked-prefill --max-num-batched-tokens 2048",
+            )
+        ),
+        *(
+            pytest.param(V, "0.33.0", f"m {words}", "GLM412", id=f"vllm{words.replace(' ', '')}")
+            for words in (
+                "--speculative-config mtp",
+                "--limit-mm-per-prompt image=2",
+                "--allowed-origins *",
+                "--allowed-methods None",
+            )
+        ),
+        *(
+            pytest.param(S, version, words, "GLM328", id=f"sglang-{version}{words.replace(' ', '')}")
+            for version in ("0.5.13.post1", "0.5.23")
+            for words in (
+                "--speculative-algorithm EAGLE --speculative-num-steps 3",
+                "--speculative-algorithm NEXTN --speculative-num-draft-tokens 4",
+                "--disable-radix-cache --enable-hierarchical-cache",
+                "--tp-size 8 --enable-eplb",
+                "--enable-lora",
+            )
+        ),
+        *(
+            pytest.param(S, "0.5.23", words, "GLM331", id=f"sglang{words.replace(' ', '')}")
+            for words in (
+                "--speculative-algorithm FOO",
+                "--json-model-override-args {bad",
+                "--json-model-override-args [1]",
+                "--swa-full-tokens-ratio 2",
+                "--model-path /m/GLM-5.2-FP8/ --quantization w4afp8",
+            )
+        ),
+        pytest.param(
+            S,
+            "0.5.23",
+            "--attn-dp-size 2 --enable-dp-attention --dp-size 2 --tp-size 8",
+            "GLM327",
+            id="sglang-replicas-beside-attention-dp",
+        ),
+        pytest.param(K, "0.7.2", "--tp-size 8 --ep-size 3", "GLM323", id="kt-experts"),
+        pytest.param(V, "0.31.0", "m --enable-dbo", "GLM330", id="vllm-microbatches"),
         pytest.param(T, "5.23.0", "m --tensor-parallel-size 8", "GLM416", id="transformers-has-no-tp"),
         pytest.param(T, "5.23.0", "m --api-key k", "GLM416", id="transformers-has-no-key"),
         pytest.param(K, "0.7.2", "--kt-num-gpu-experts many", "GLM412", id="kt-bad-int"),
@@ -339,6 +457,32 @@ def test_published_vllm_cells_get_the_engines_own_verdict(version: str) -> None:
             S, "0.5.21", "--chunked-prefill-size 1000 --disaggregation-mode decode", id="sglang-decode-has-no-chunks"
         ),
         pytest.param(S, "0.5.21", "--chunked-prefill-size -1 --context-length -1", id="sglang-minus-one"),
+        pytest.param(V, "0.23.0", "m --max-logprobs -2", id="vllm-0.23.0-takes-it"),
+        pytest.param(S, "0.5.23", "--tp-size 8 --moe-a2a-backend deepep --enable-eplb", id="sglang-balance"),
+        pytest.param(S, "0.5.23", "--enable-lora --lora-paths a=/a", id="sglang-adapter"),
+        pytest.param(S, "0.5.23", "--speculative-algorithm none --json-model-override-args []", id="sglang-nothing"),
+        pytest.param(
+            S, "0.5.23", "--model-path GLM-5.2-W4AFP8 --quantization w4afp8", id="sglang-quantised-as-it-says"
+        ),
+        pytest.param(S, "0.5.23", "--tp-size 8 --attn-dp-size 2 --enable-dp-attention", id="sglang-flag-adds-nothing"),
+        *(
+            pytest.param(V, "0.33.0", f"m {words}", id=f"vllm{words.replace(' ', '')}")
+            for words in (
+                "--speculative-config=None",
+                "--kv-transfer-config=",
+                "--speculative-config null",
+                '--speculative-config {"model":"a/b"}',
+                '--speculative-config {"method":"mtp"} --spec-tokens 3',
+                '--compilation-config {"cudagraph_mode":2,"mode":3}',
+                "--attention-config.backend flashmla_sparse",
+                "--compilation-config.cudagraph_capture_sizes [1",
+                "--distributed-executor-backend own.Executor",
+                "--max-logprobs -1 --cpu-offload-gb 0",
+                "--no-enable-chunked-prefill",
+                "--enable-dbo",
+                "--enable-chunked-prefill --max-num-batched-tokens 2048",
+            )
+        ),
         pytest.param(S, "0.5.21", "--served-model-name S3://bucket/glm", id="sglang-object-storage"),
         pytest.param(S, "0.5.23", "--base-gpu-id 0 --gpu-id-step 1 --moe-dense-tp-size 1", id="sglang-minimums"),
         pytest.param(V, "0.33.0", "m --reasoning-parser none", id="vllm-reasoning-none"),

@@ -27,7 +27,7 @@ from glmdeploy import catalog, pipeline
 from glmdeploy.commandline import arguments as words_after
 from glmdeploy.diagnostics import Level
 from glmdeploy.rules import arguments, engine
-from glmdeploy.rules.engine_checks import both, sglang, vllm
+from glmdeploy.rules.engine_checks import both, sglang, sglang_modes, vllm, vllm_json
 from glmdeploy.source import from_options
 
 if TYPE_CHECKING:
@@ -478,6 +478,7 @@ class Pair:
     good: str
     version: str = ""  # of the newest release otherwise
     model: str = FP8
+    also: tuple[str, ...] = ()  # further words that the rule refuses
 
     @property
     def asked(self) -> str:
@@ -485,10 +486,10 @@ class Pair:
         return self.version or str(max(catalog.load().frameworks[self.framework].tested))
 
     @property
-    def questions(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Both command lines, the bad one first."""
-        bad, good = (launched(self.framework, self.model, *words.split()) for words in (self.bad, self.good))
-        return bad, good
+    def questions(self) -> tuple[tuple[str, ...], ...]:
+        """The command lines: the good one, then the bad ones."""
+        words = (self.good, self.bad, *self.also)
+        return tuple(launched(self.framework, self.model, *line.split()) for line in words)
 
 
 # One for every rule of `engine.ENGINE_RULES`, in its order.
@@ -508,7 +509,13 @@ PAIRS = (
     Pair("sglang", sglang.attention_groups, "--tp-size 8 --attn-dp-size 3", "--tp-size 8 --attn-dp-size 4"),
     Pair("sglang", sglang.heads, "--tp-size 3", "--tp-size 4", model=BF16),
     Pair("vllm", vllm.heads, "-tp 10", "-tp 8", model=BF16),
-    Pair("sglang", sglang.expert_groups, "--tp-size 8 --ep-size 3", "--tp-size 8 --ep-size 4"),
+    Pair(
+        "sglang",
+        sglang.expert_groups,
+        "--tp-size 8 --ep-size 4 --moe-runner-backend flashinfer_cutlass",
+        "--tp-size 8 --ep-size 8 --moe-runner-backend flashinfer_cutlass",
+    ),
+    Pair("sglang", sglang.expert_product, "--tp-size 8 --ep-size 3", "--tp-size 8 --ep-size 4"),
     Pair("sglang", sglang.experts, "--tp-size 8 --ep-size 8 --ep-num-redundant-experts 3", "--tp-size 8 --ep-size 8"),
     Pair("sglang", sglang.dense, "--tp-size 8 --moe-dense-tp-size 2", "--tp-size 8 --moe-dense-tp-size 1"),
     Pair("vllm", vllm.blocks, "-tp 32", "-tp 16"),
@@ -534,7 +541,13 @@ PAIRS = (
         '-tp 8 -pp 1 --speculative-config {"method":"mtp","num_speculative_tokens":3}',
         version="0.23.0",
     ),
-    Pair("sglang", sglang.replicas, "--tp-size 2 --nnodes 2 --dp-size 2", "--tp-size 2 --dp-size 2"),
+    Pair(
+        "sglang",
+        sglang.replicas,
+        "--tp-size 2 --nnodes 2 --dp-size 2",
+        "--tp-size 2 --dp-size 2",
+        also=("--attn-dp-size 2 --enable-dp-attention --dp-size 2 --tp-size 8",),
+    ),
     Pair("sglang", sglang.served_name, "--served-model-name glm:5", "--served-model-name glm-5"),
     Pair("sglang", sglang.keys_and_workers, "--api-key k --tokenizer-worker-num 2", "--api-key k"),
     Pair(
@@ -569,9 +582,114 @@ PAIRS = (
     Pair("vllm", vllm.ranges, "--max-num-seqs 1024 --max-num-batched-tokens 512", "--max-num-seqs 64"),
     Pair(
         "vllm",
-        vllm.speculative_json,
+        vllm_json.speculative,
         '--speculative-config {"num_speculative_tokens":3}',
         '--speculative-config {"method":"mtp","num_speculative_tokens":3}',
+        also=(
+            '--speculative-config {"method":"mtp"}',
+            '--speculative-config {"method":"ngram"}',
+            '--speculative-config {"method":"eagle","num_speculative_tokens":3}',
+            '--speculative-config {"method":"foo","num_speculative_tokens":3}',
+            '--speculative-config {"method":"mtp","num_speculative_tokens":0}',
+            '--speculative-config {"method":"mtp","num_speculative_tokens":3,"foo":1}',
+            "--speculative-config 3",
+            "--speculative-config.method mtp",
+        ),
+    ),
+    Pair(
+        "vllm",
+        vllm_json.kv_transfer,
+        '--kv-transfer-config {"kv_connector":"NixlConnector"}',
+        '--kv-transfer-config {"kv_connector":"NixlConnector","kv_role":"kv_both"}',
+        also=(
+            '--kv-transfer-config {"kv_connector":"NixlConnector","kv_role":"foo"}',
+            '--kv-transfer-config {"kv_connector":"NixlConnector","kv_role":"kv_both","foo":1}',
+        ),
+    ),
+    Pair(
+        "vllm",
+        vllm_json.compilation,
+        '--compilation-config {"cudagraph_mode":"foo"}',
+        '--compilation-config {"cudagraph_mode":"full"}',
+        also=("--compilation-config 3", '--compilation-config {"foo":1}', "--compilation-config.foo 1"),
+    ),
+    Pair(
+        "vllm",
+        vllm_json.attention,
+        "--attention-backend FOO",
+        "--attention-backend flashmla_sparse",
+        also=("--attention-config.foo 1", "--attention-config.backend FOO"),
+    ),
+    Pair(
+        "vllm",
+        vllm.backends,
+        "--distributed-executor-backend foo",
+        "--distributed-executor-backend mp --data-parallel-backend mp --quantization fp8",
+        also=("--data-parallel-backend foo", "--quantization foo"),
+    ),
+    Pair("vllm", vllm.offload, "--cpu-offload-gb -1", "--cpu-offload-gb 1"),
+    Pair("vllm", vllm.logprobs, "--max-logprobs -2", "--max-logprobs -1"),
+    Pair(
+        "vllm",
+        vllm.microbatches,
+        "--enable-dbo",
+        "--enable-dbo --all2all-backend deepep_low_latency",
+        version="0.31.0",
+        also=("--ubatch-size 2",),
+    ),
+    Pair("vllm", vllm.data_parallel_rank, "--data-parallel-rank 5 -dp 2", "--data-parallel-rank 1 -dp 2"),
+    Pair(
+        "vllm",
+        vllm.whole_prompts,
+        "--no-enable-chunked-prefill --max-num-batched-tokens 2048",
+        "--no-enable-chunked-prefill --max-num-batched-tokens 2048 --max-model-len 2048",
+    ),
+    Pair(
+        "sglang",
+        sglang_modes.speculative_numbers,
+        "--speculative-algorithm EAGLE --speculative-num-steps 3",
+        "--speculative-algorithm EAGLE --speculative-num-steps 3 --speculative-eagle-topk 1",
+        also=(
+            "--speculative-algorithm NEXTN --speculative-num-steps 3 --speculative-num-draft-tokens 4",
+            "--speculative-algorithm EAGLE --speculative-eagle-topk 1",
+            "--speculative-algorithm EAGLE --speculative-num-draft-tokens 4",
+        ),
+    ),
+    Pair(
+        "sglang",
+        sglang_modes.caches,
+        "--disable-radix-cache --enable-hierarchical-cache",
+        "--enable-hierarchical-cache",
+    ),
+    Pair("sglang", sglang_modes.balance, "--tp-size 8 --enable-eplb", "--tp-size 8 --enable-eplb --ep-size 8"),
+    Pair(
+        "sglang",
+        sglang_modes.adapters,
+        "--enable-lora --max-lora-rank 16",
+        "--enable-lora --max-lora-rank 16 --lora-target-modules all",
+        also=("--enable-lora", "--enable-lora --lora-target-modules all"),
+    ),
+    Pair("sglang", sglang_modes.speculative_name, "--speculative-algorithm FOO", "--speculative-algorithm eagle"),
+    Pair(
+        "sglang",
+        sglang_modes.window_share,
+        "--swa-full-tokens-ratio 2",
+        "--swa-full-tokens-ratio 1",
+        also=("--swa-full-tokens-ratio 0",),
+    ),
+    Pair(
+        "sglang",
+        sglang_modes.overrides,
+        "--json-model-override-args {bad",
+        "--json-model-override-args {}",
+        also=("--json-model-override-args 3",),
+    ),
+    Pair(
+        "sglang",
+        sglang_modes.quantization,
+        "--quantization w4afp8",
+        "--quantization fp8",
+        also=("--quantization awq", "--quantization modelopt"),
     ),
 )
 
@@ -579,8 +697,9 @@ PAIRS = (
 def test_every_engine_rule_has_a_pair() -> None:
     assert [(p.framework, p.check) for p in PAIRS] == [(r.framework, r.check) for r in engine.ENGINE_RULES]
     for pair, rule in zip(PAIRS, engine.ENGINE_RULES, strict=True):
-        bad, good = pair.questions
-        assert rule in [found for _, found in refusals(pair.framework, pair.asked, bad)], pair.bad
+        good, *wrong = pair.questions
+        for bad in wrong:
+            assert rule in [found for _, found in refusals(pair.framework, pair.asked, bad)], bad
         assert not list(refusals(pair.framework, pair.asked, good)), pair.good
 
 
@@ -589,20 +708,22 @@ def test_the_engine_says_when_it_checks_each_rule(
     framework: str, ask: Callable[..., list[Any]], record_property: Callable[[str, object], None]
 ) -> None:
     pairs = [(p, r) for p, r in zip(PAIRS, engine.ENGINE_RULES, strict=True) if p.framework == framework]
-    found, counted = [], {"config": 0, "build": 0}
+    found: list[str] = []
+    counted = {"config": 0, "build": 0}
     for version in sorted({pair.asked for pair, _ in pairs}):
         asked = [(pair, rule) for pair, rule in pairs if pair.asked == version]
         questions = [(words, ()) for pair, _ in asked for words in pair.questions]
         answers = iter(ask(framework, version, questions))
         for pair, rule in asked:
-            bad, good = next(answers), next(answers)
-            takes = "takes" if bad["ok"] else f"refuses while it reads its arguments ({bad['error'][-200:]})"
-            if bad["ok"] != (rule.when == "build"):
-                found.append(f"{framework} {version} {takes}: {pair.bad} ({pair.check.__name__} says {rule.when})")
-            elif not good["ok"]:
+            good, *wrong = [next(answers) for _ in pair.questions]
+            before = len(found)
+            for words, bad in zip((pair.bad, *pair.also), wrong, strict=True):
+                takes = "takes" if bad["ok"] else f"refuses while it reads its arguments ({bad['error'][-200:]})"
+                if bad["ok"] != (rule.when == "build"):
+                    found.append(f"{framework} {version} {takes}: {words} ({pair.check.__name__} says {rule.when})")
+            if not good["ok"]:
                 found.append(f"{framework} {version} refuses: {pair.good} ({good['error'][-200:]})")
-            else:
-                counted[rule.when] += 1
+            counted[rule.when] += before == len(found)
     record_property("rules", list(counted.values()))
     fail_if(found)
 

@@ -81,6 +81,10 @@ def handler(state: Registry) -> type[BaseHTTPRequestHandler]:  # noqa: C901  one
     return Handler
 
 
+# the registry below cuts connections on purpose, and its handlers' sockets are found by the garbage collector
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):

@@ -214,6 +214,7 @@ class FrameworkEntry(Entry):
     flags: dict[str, str | OptionEntry]
     successors: dict[str, str] = {}
     successor_values: dict[str, dict[str, str]] = {}
+    gone_before: dict[str, str] = {}
     merged: dict[str, tuple[str, str]] = {}
     note: str = ""
     differs: tuple[str, ...] = ()

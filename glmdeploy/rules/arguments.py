@@ -16,6 +16,7 @@ from glmdeploy import catalog
 from glmdeploy.commandline import CommandLine, Given, Problem, arguments, read
 from glmdeploy.diagnostics import Diagnostic, Level
 from glmdeploy.rules import vllm_words
+from glmdeploy.rules.profile_keys import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +67,8 @@ def judge(framework: Framework, version: Version, line: CommandLine) -> list[Fin
     return sorted([*found, *_conflicts(line)], key=lambda f: f.index)
 
 
+# Whose option a word is, where several know it: forks and engines behind a server last.
+_OWNERS = ("sglang", "vllm", "transformers", "ktransformers")
 _UNKNOWN = "write the options out; rules that hang on what is not there were left out"
 
 
@@ -120,7 +123,12 @@ def _unknown(framework: Framework, version: Version, word: str, index: int) -> F
     table = catalog.options(framework.id)
     if versions := table.known_in(word):
         return _elsewhen(framework, version, word, index, versions)
-    for other in catalog.load().frameworks.values():
+    if word in framework.gone_before:
+        successor = framework.gone_before[word]
+        message = f"`{word}` is gone from {framework.name} {version}: since before {framework.floor}"
+        return Finding(index, "GLM411", message, f"use `{successor}`" if successor else "leave it out")
+    frameworks = catalog.load().frameworks
+    for other in (frameworks[name] for name in _OWNERS):
         if other.id != framework.id and word in catalog.options(other.id).at(other.default):
             ours = _counterpart(framework, version, other, word)
             hint = f"did you mean `{ours}`?" if ours else f"{framework.name} has no such option"
@@ -208,35 +216,8 @@ def set_twice(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic
                 "GLM413",
                 f"`{given.written}` is set by the plan already",
                 at=("extra_args", given.index),
-                hint=_key_of(framework, given.option.names),
+                hint=key_of(framework, given.option.names),
             )
-
-
-_KEYS = {
-    "context": "serving.context",
-    "memory_fraction": "serving.memory_fraction",
-    "prefill_chunk": "serving.prefill_chunk",
-    "max_running": "serving.concurrency",
-    "kv_cache_dtype": "serving.kv_cache_dtype",
-    "served_name": "serving.served_names",
-    "port": "serving.port",
-    "tensor_parallel": "layout.tp",
-    "pipeline_parallel": "layout.pp",
-    "expert_parallel": "layout.ep",
-    "speculative": "serving.mtp",
-    "speculative_algorithm": "serving.mtp",
-    "chat_template_kwargs": "serving.thinking",
-    "model": "model.source",
-    "revision": "model.source",
-    "api_key": "secrets.api_key",
-    "cpu_threads": "cluster.cpu_cores",
-    "pools": "cluster.numa_nodes",
-}
-
-
-def _key_of(framework: Framework, names: tuple[str, ...]) -> str:
-    neutral = next((f.name for f in framework.flags if f.option in names), "")
-    return f"set `{_KEYS[neutral]}` instead" if neutral in _KEYS else "leave it to the plan"
 
 
 def conflicting(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:

@@ -9,6 +9,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from glmdeploy.commandline import arguments
 from glmdeploy.diagnostics import Diagnostic
 from glmdeploy.rules.arguments import parse
@@ -17,8 +19,6 @@ from glmdeploy.rules.engine_table import ENGINE_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from packaging.version import Version
 
     from glmdeploy.commandline import CommandLine, Given
     from glmdeploy.diagnostics import KeyPath, Span
@@ -50,7 +50,8 @@ def judge(
     """
     family = _FAMILY.get(framework.id, framework.id)
     for rule in ENGINE_RULES:
-        if rule.framework == family:
+        newer = rule.since and (framework.id != family or version < Version(rule.since))
+        if rule.framework == family and not newer:
             values = Values(framework, version, line, env or {})
             with contextlib.suppress(UnknownValueError):
                 if why := rule.check(values):
@@ -147,8 +148,9 @@ def replicas(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic]
 def serving_options(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """Serving options that exclude or need each other
 
-    No colon in a served name, one tokenizer worker with an API key, certificate and key together (SGLang); automatic tool
-    choice with a tool parser (vLLM).
+    No colon in a served name, one tokenizer worker with an API key, certificate and key together, a speculative
+    draft's steps with its branches, the hierarchical cache with the radix cache, balanced experts with expert
+    parallelism, LoRA with an adapter or its sizes (SGLang); automatic tool choice with a tool parser (vLLM).
     """
     yield from _said(plan, processes, "GLM328")
 
@@ -165,7 +167,7 @@ def vllm_modes(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnosti
     """Modes of vLLM that exclude each other
 
     Several ranks run with the mp backend, not with ray; a headless rank has no API server and no load balancer; a
-    speculative configuration names a method or a model.
+    speculative configuration names a method or a model and a number of tokens, a KV connector has a role.
     """
     yield from _said(plan, processes, "GLM330")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from glmdeploy.rules.engine_checks import both, sglang, vllm
+from glmdeploy.rules.engine_checks import both, sglang, sglang_modes, vllm, vllm_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EngineRule:
-    """One rule of one engine."""
+    """One rule of one engine.
+
+    ``since``: the first of its releases that checks it, where that is known to be above the oldest; forks are older.
+    """
 
     code: str
     framework: str
@@ -27,6 +30,7 @@ class EngineRule:
     source: str
     when: Literal["config", "build"]
     hint: str = ""
+    since: str = ""
 
 
 _S, _V = "sglang 0.5.23 ", "vllm 0.33.0 "
@@ -47,8 +51,16 @@ ENGINE_RULES: tuple[EngineRule, ...] = (
         "GLM323",
         "sglang",
         sglang.expert_groups,
-        _S + "arg_groups/parallel_hook.py:170-191; arg_groups/moe_hook.py:89, :102; runtime_context.py:303-308",
+        _S + "arg_groups/parallel_hook.py:170-191; arg_groups/moe_hook.py:89, :102",
         "config",
+    ),
+    EngineRule(
+        "GLM323",
+        "sglang",
+        sglang.expert_product,
+        _S + "runtime_context.py:303-348; there is no such check in 0.5.20",
+        "config",
+        since="0.5.21",
     ),
     EngineRule(
         "GLM323",
@@ -118,5 +130,53 @@ ENGINE_RULES: tuple[EngineRule, ...] = (
     EngineRule("GLM331", "vllm", vllm.minimums, _V + "config/: the fields' `ge` and `gt`", "config"),
     EngineRule("GLM331", "vllm", vllm.kv_dtype, _V + "config/cache.py CacheDType", "config"),
     EngineRule("GLM331", "vllm", vllm.ranges, _V + "config/cache.py, config/scheduler.py", "config"),
-    EngineRule("GLM330", "vllm", vllm.speculative_json, _V + "config/speculative.py", "config"),
+    EngineRule(
+        "GLM330",
+        "vllm",
+        vllm_json.speculative,
+        _V + "config/speculative.py:413, :1252-1294, :1614; config/utils.py:71",
+        "config",
+    ),
+    EngineRule(
+        "GLM330", "vllm", vllm_json.kv_transfer, _V + "config/kv_transfer.py:112-124; config/utils.py:71", "config"
+    ),
+    EngineRule(
+        "GLM331", "vllm", vllm_json.compilation, _V + "config/compilation.py:53, :878; config/utils.py:71", "config"
+    ),
+    EngineRule(
+        "GLM331",
+        "vllm",
+        vllm_json.attention,
+        _V + "v1/attention/backends/registry.py:24-34; config/utils.py:71",
+        "config",
+    ),
+    EngineRule(
+        "GLM331",
+        "vllm",
+        vllm.backends,
+        _V + "config/parallel.py:167, v1/executor/abstract.py:92, config/model.py:1465",
+        "config",
+    ),
+    EngineRule("GLM331", "vllm", vllm.offload, _V + "config/offload.py:23", "config"),
+    EngineRule("GLM331", "vllm", vllm.logprobs, _V + "config/model.py:286; 0.23.0 takes it", "config", since="0.28.0"),
+    EngineRule("GLM330", "vllm", vllm.microbatches, "vllm 0.31.0 config/vllm.py:2181-2194", "config"),
+    EngineRule("GLM331", "vllm", vllm.data_parallel_rank, _V + "config/parallel.py:1017", "config"),
+    EngineRule("GLM331", "vllm", vllm.whole_prompts, _V + "config/scheduler.py:318-329", "config"),
+    EngineRule(
+        "GLM328", "sglang", sglang_modes.speculative_numbers, _S + "arg_groups/speculative_hook.py:1159-1274", "config"
+    ),
+    EngineRule("GLM328", "sglang", sglang_modes.caches, _S + "arg_groups/kv_cache_hook.py:393", "config"),
+    EngineRule("GLM328", "sglang", sglang_modes.balance, _S + "arg_groups/parallel_hook.py:790", "config"),
+    EngineRule("GLM328", "sglang", sglang_modes.adapters, _S + "arg_groups/lora_hook.py:152", "config"),
+    EngineRule(
+        "GLM331",
+        "sglang",
+        sglang_modes.speculative_name,
+        _S + "speculative/spec_info.py:65",
+        "config",
+        "a plug-in's own algorithm is not known here",
+    ),
+    EngineRule("GLM331", "sglang", sglang_modes.window_share, _S + "arg_groups/kv_cache_hook.py:427", "config"),
+    EngineRule("GLM331", "sglang", sglang_modes.overrides, _S + "arg_groups/speculative_hook.py:394, :953", "config"),
+    EngineRule("GLM331", "sglang", sglang_modes.quantization, _S + "configs/model_config.py:2145", "config"),
 )

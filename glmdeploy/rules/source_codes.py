@@ -142,7 +142,7 @@ hour, `--price-total` USD an hour for all GPUs.""",
 `--utilisation` takes a share above 0 and up to 1, as `0.5` or `50%`: how much of the upper bound on speed is used.""",
     "GLM704": """No plan is what was asked for
 
-`recommend` plans two dozen configurations at most; none holds the context and the requests that were asked for on the
+`recommend` plans 32 configurations at most; none holds the context and the requests that were asked for on the
 hardware. The list says why, one code each, and the hint names the nearest.""",
     "GLM705": """Too few requests at a time
 

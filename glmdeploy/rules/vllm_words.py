@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 # Options whose names another option adds to: beside it any word may be right.
 _PLUGINS = {"--tool-call-parser": "--tool-parser-plugin", "--reasoning-parser": "--reasoning-parser-plugin"}
+# JSON that may be absent: an empty value and `None` say so (engine/arg_utils.py:173).
+_OPTIONAL = {
+    *("--custom-histogram-buckets", "--default-mm-loras", "--diffusion-config", "--ec-transfer-config"),
+    *("--engram-config", "--kv-events-config", "--kv-transfer-config", "--mm-processor-kwargs", "--pooler-config"),
+    *("--quantization-config", "--reasoning-config", "--speculative-config", "--watermark-config"),
+    "--weight-transfer-config",
+}
 UNUSED = "it is used with `--enable-auto-tool-choice` only"
 
 
@@ -31,7 +38,8 @@ def _names(line: CommandLine) -> Iterator[Problem]:
         name = given.option.name if given else ""
         if name == "--tool-call-parser" and (auto is None or auto.off):
             problem = replace(problem, kind="unused")  # noqa: PLW2901  it is never looked up
-        if not line.last(_PLUGINS.get(name, "")):
+        absent = name in _OPTIONAL and given is not None and given.value in {"", "None"}
+        if not absent and not line.last(_PLUGINS.get(name, "")):
             yield problem
 
 

@@ -45,7 +45,7 @@ def _prefill_cp(v: Values) -> bool:
     return v.has("--enable-prefill-cp", "--enable-dsa-prefill-context-parallel")
 
 
-def _ep(v: Values) -> int:
+def expert_parallel(v: Values) -> int:
     """Expert parallelism; all of tensor parallelism where tokens go all to all, which zigzag context parallelism sets."""
     all_to_all = v.text("--moe-a2a-backend") not in {"", "none"} or (
         _prefill_cp(v) and v.text("--cp-strategy") == "zigzag"
@@ -102,14 +102,12 @@ def heads(v: Values) -> str:
 
 
 def expert_groups(v: Values) -> str:
-    """Expert parallelism and MoE data parallelism make up the tensor parallel size."""
-    width, ep, moe_dp = tp(v), _ep(v), v.size("--moe-dp-size")
+    """MoE data parallelism goes with attention context parallelism, and some runners with one or all ranks."""
+    width, ep, moe_dp = tp(v), expert_parallel(v), v.size("--moe-dp-size")
     if moe_dp > 1 and pp(v) > 1:
         return f"MoE-DP {moe_dp} with {pp(v)} pipeline stages"
     if moe_dp > 1 and not _prefill_cp(v) and _attention_cp(v) != moe_dp:
         return f"MoE-DP {moe_dp} is not attention-CP {_attention_cp(v)}"
-    if width % (ep * moe_dp) or (min(ep, moe_dp) > 1 and ep * moe_dp != width):
-        return f"expert parallel size {ep} x MoE-DP {moe_dp} does not make up the tensor parallel size {width}"
     runner = v.text("--moe-runner-backend")
     return (
         f"expert parallel size {ep} with {runner} is neither 1 nor the tensor parallel size {width}"
@@ -118,16 +116,27 @@ def expert_groups(v: Values) -> str:
     )
 
 
+def expert_product(v: Values) -> str:
+    """Expert parallelism and MoE data parallelism make up the tensor parallel size."""
+    width, ep, moe_dp = tp(v), expert_parallel(v), v.size("--moe-dp-size")
+    wrong = width % (ep * moe_dp) or (min(ep, moe_dp) > 1 and ep * moe_dp != width)
+    return (
+        f"expert parallel size {ep} x MoE-DP {moe_dp} does not make up the tensor parallel size {width}"
+        if wrong
+        else ""
+    )
+
+
 def experts(v: Values) -> str:
     """Experts and an expert's columns divide."""
-    ep, moe_dp, spare = _ep(v), v.size("--moe-dp-size"), v.number("--ep-num-redundant-experts", default=0)
+    ep, moe_dp, spare = expert_parallel(v), v.size("--moe-dp-size"), v.number("--ep-num-redundant-experts", default=0)
     width, rest = divmod(tp(v), ep * moe_dp)
-    if rest:
-        return ""  # `expert_groups` says so
     if tp(v) > v.model.experts:
         return f"tensor parallel size {tp(v)} is above the {v.model.experts} experts"
     if (v.model.experts + spare) % ep:
         return f"{v.model.experts} + {spare} experts are not divisible by expert parallel size {ep}"
+    if rest:
+        return ""  # `expert_product` says so, in releases that check it
     share, rest = divmod(v.model.expert_intermediate, width)
     if rest:
         return f"an expert's width {v.model.expert_intermediate} is not divisible by {tp(v)} / ({ep} x {moe_dp})"
@@ -191,15 +200,12 @@ def speculative_pipeline(v: Values) -> str:
 
 def replicas(v: Values) -> str:
     """Replicas stay on one rank and exclude attention data parallelism."""
-    inside = v.has("--enable-dp-attention")
+    groups = v.size("--attn-dp-size")
+    inside = groups == 1 and v.has("--enable-dp-attention")  # then `--dp-size` is the number of groups
     replicas = 1 if inside else v.size("--dp-size", "--data-parallel-size")
     if replicas > 1 and v.size("--nnodes") > 1:
         return f"{replicas} replicas on several ranks"
-    return (
-        f"{replicas} replicas together with attention data parallelism"
-        if replicas > 1 and v.size("--attn-dp-size") > 1
-        else ""
-    )
+    return f"{replicas} replicas together with attention data parallelism" if replicas > 1 and groups > 1 else ""
 
 
 def served_name(v: Values) -> str:

@@ -89,6 +89,11 @@ class Values:
         last = self._last(*names)
         return last is not None and not last.off
 
+    def off(self, *names: str) -> bool:
+        """Whether the option is there as its `--no-x` half."""
+        last = self._last(*names)
+        return last is not None and last.off
+
     def says(self, variable: str) -> bool:
         """Whether an environment variable says yes."""
         return self.env.get(variable, "").lower() in {"1", "true", "yes", "y", "on"}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from glmdeploy.rules.engine_checks.values import pp, tp
+from glmdeploy.rules.engine_checks.vllm_names import QUANTIZATIONS
 
 if TYPE_CHECKING:
     from glmdeploy.rules.engine_checks.values import Values
@@ -97,18 +97,6 @@ def headless(v: Values) -> str:
     return "--headless with --data-parallel-hybrid-lb" if v.has("--data-parallel-hybrid-lb") else ""
 
 
-def speculative_json(v: Values) -> str:
-    """A speculative configuration says which drafter."""
-    text = v.text("--speculative-config")
-    if not text.startswith("{"):
-        return ""
-    try:
-        config = json.loads(text)
-    except (ValueError, RecursionError):
-        return ""  # GLM412 says so
-    return "" if {"method", "model"} & set(config) else "--speculative-config names neither a method nor a model"
-
-
 def load_balancers(v: Values) -> str:
     """One of vLLM's data-parallel load balancers."""
     modes = [f"--data-parallel-{kind}-lb" for kind in ("hybrid", "external", "multi-port-external")]
@@ -140,6 +128,59 @@ def ranges(v: Values) -> str:
     running = v.size("--max-num-seqs")
     chunk = v.number("--max-num-batched-tokens", default=running)
     return f"--max-num-batched-tokens {chunk} is below --max-num-seqs {running}" if 1 <= chunk < running else ""
+
+
+def backends(v: Values) -> str:
+    """Words for which vLLM's parser takes any; an executor may also be a class, and then its name holds a dot."""
+    executor = v.text("--distributed-executor-backend")
+    if executor not in {"", "None", "ray", "mp", "uni", "external_launcher"} and "." not in executor:
+        return f"--distributed-executor-backend `{executor}`"
+    replicas = v.text("--data-parallel-backend")
+    if replicas not in {"", "mp", "ray"}:
+        return f"--data-parallel-backend `{replicas}`"
+    method = v.text("--quantization")
+    return f"--quantization `{method}`" if method not in {"", "None", *QUANTIZATIONS} else ""
+
+
+def offload(v: Values) -> str:
+    """GiB of weights on the host."""
+    text = v.text("--cpu-offload-gb")
+    return f"--cpu-offload-gb {text} is below 0" if _float(text) < 0 else ""
+
+
+def logprobs(v: Values) -> str:
+    """-1 means all of the vocabulary."""
+    number = v.number("--max-logprobs", default=0)
+    return f"--max-logprobs {number} is below -1" if number < -1 else ""
+
+
+def microbatches(v: Values) -> str:
+    """Two batches at once need a kernel that sends tokens all to all; 0.33.0 lets AMD's do without."""
+    if not (v.has("--enable-dbo") or v.number("--ubatch-size", default=0) > 1):
+        return ""
+    backend = v.text("--all2all-backend") or "allgather_reducescatter"
+    known = backend in {"deepep_low_latency", "deepep_high_throughput", "nixl_ep"} or "VLLM_ALL2ALL_BACKEND" in v.env
+    wrong = not known and v.version < Version("0.32.0")
+    return f"vLLM {v.version} refuses microbatches with --all2all-backend {backend}" if wrong else ""
+
+
+def data_parallel_rank(v: Values) -> str:
+    """A replica's number is below the number of replicas."""
+    rank, size = v.number("--data-parallel-rank", default=0), v.size("--data-parallel-size")
+    return f"data parallel rank {rank} of {size}: they count from 0" if rank >= size > 1 else ""
+
+
+def whole_prompts(v: Values) -> str:
+    """Without chunks, a prompt is one batch."""
+    if not v.off("--enable-chunked-prefill"):
+        return ""
+    chunk, length = v.number("--max-num-batched-tokens", default=0), v.text("--max-model-len")
+    context = v.number("--max-model-len", default=0) if length else v.model.max_context
+    return (
+        f"--max-num-batched-tokens {chunk} is below the context of {context:,} tokens, without chunks"
+        if 0 < chunk < context
+        else ""
+    )
 
 
 def _float(text: str) -> float:
