@@ -85,7 +85,12 @@ def found(framework: str, text: str, folder: Path, version: str | None = None) -
         pytest.param(
             S, "python3 -m sglang.launch_server m --model-path m", ["GLM410 1:33"], id="module-takes-no-model"
         ),
-        pytest.param(V, "vllm serve m --max_num_seqs=8 --speculative_config.method mtp", [], id="vllm-underscores"),
+        pytest.param(
+            V,
+            "vllm serve m --max_num_seqs=8 --speculative_config.method mtp --speculative_config.num_speculative_tokens 3",
+            [],
+            id="vllm-underscores",
+        ),
         pytest.param(V, "vllm serve m -O3 -tp 8 --port 8_000", [], id="vllm-short"),
         pytest.param(V, "vllm serve m -O.mode=3", ["GLM331 1:14"], id="vllm-level-is-a-number"),
         pytest.param(V, "vllm serve --help", [], id="help"),
