@@ -76,7 +76,7 @@ class Framework:
 
     ``kernels`` says per GPU generation: yes, unconfirmed, or no with the reason; ``weights_in`` whether the
     GPUs or the host's RAM hold the checkpoint. ``successors`` name what replaces a removed option,
-    ``successor_values`` its values' new names, ``merged`` a switch, its partner, and the option that says both.
+    ``successor_values`` its values' new names, ``implied`` what its successor needs beside it, ``merged`` a switch, its partner, and the option that says both.
     ``cpu_methods`` says per method of running experts on the CPU and instruction set what ``kernels`` says per GPU.
     ``caches`` are the variables that say where compiled kernels are kept, with a folder name each.
     """
@@ -99,6 +99,7 @@ class Framework:
     flags: tuple[Flag, ...]
     successors: Mapping[str, str]
     successor_values: Mapping[str, Mapping[str, str]]
+    implied: Mapping[str, str]
     merged: Mapping[str, tuple[str, str]]
     facts: Mapping[str, Fact]
     note: str

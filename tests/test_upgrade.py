@@ -150,6 +150,16 @@ def test_write_goes_through_a_link(run: Run, write_profile: Write, tmp_path: Pat
             "framework: {name: sglang, version: 0.5.20}\nextra_args: [--incremental-streaming-output, --dsa-decode-backend=fa3]\n",
             id="flow-words",
         ),
+        pytest.param(
+            "framework:\n  name: sglang\n  version:\nserving: {context: 64K}\n",
+            "framework:\n  name: sglang\n  version: 0.5.20\nserving: {context: 64K}\n",
+            id="empty-block",
+        ),
+        pytest.param(
+            "framework: {name: sglang, version: 0.5.19}\nextra_args:\n- --enable-dsa-prefill-context-parallel # long\n- --attn-cp-size=2\n",
+            "framework: {name: sglang, version: 0.5.20}\nextra_args:\n- --enable-prefill-cp # long\n- --cp-strategy=interleave\n- --attn-cp-size=2\n",
+            id="a-word-beside",
+        ),
     ],
 )  # fmt: skip
 def test_write_in_every_style(run: Run, write_profile: Write, before: str, after: str) -> None:
@@ -201,6 +211,16 @@ def test_what_cannot_be_changed_in_place_is_refused_and_kept(run: Run, write_pro
         ("[--cuda-graph-bs, '1', --cuda-graph-bs-decode, '2']", "0.5.20", None),
         ("[--enable-dp-attention]", "0.5.22", None),
         ("[--log-requests]", "0.5.23", None),
+        (
+            "[--enable-dsa-prefill-context-parallel]",
+            "0.5.20",
+            ["--enable-prefill-cp", "--cp-strategy=interleave"],
+        ),
+        (
+            "[--enable-dsa-prefill-context-parallel, --cp-strategy, zigzag]",
+            "0.5.20",
+            ["--enable-prefill-cp", "--cp-strategy", "zigzag"],
+        ),
     ],
 )  # fmt: skip
 def test_words_are_renamed_where_the_tables_prove_it(words: str, to: str, expected: list[str] | None) -> None:
@@ -215,7 +235,7 @@ def test_words_are_renamed_where_the_tables_prove_it(words: str, to: str, expect
     ("words", "to", "code"),
     [
         pytest.param("[--attn-dp-size, '2']", "0.5.21", "GLM411", id="newer-than-the-target"),
-        pytest.param("[--enable-dsa-prefill-context-parallel]", "0.5.23", "GLM325", id="successor-needs-a-strategy"),
+        pytest.param("[--enable-prefill-cp]", "0.5.23", "GLM325", id="a-strategy-is-missing"),
         pytest.param("[--dsa-prefill-cp-mode, unheard-of]", "0.5.23", "GLM411", id="value-that-nobody-takes"),
         pytest.param("[--stream-output, --incremental-streaming-output]", "0.5.23", "GLM411", id="successor-is-there"),
         pytest.param("[]", "0.5.12", "GLM109", id="below-the-floor"),
@@ -399,3 +419,10 @@ def test_every_version_takes_what_an_upgrade_to_it_writes(version: str) -> None:
     again = source.parse("p.yaml", edit.edited(result, text))
     assert not pipeline.judge(again).refused
     assert upgrade(again, version).changes == ()
+
+
+def test_a_merge_that_the_plan_makes_is_shown_as_one(run: Run, write_profile: Write) -> None:
+    path = write_profile(HEAD + "framework: {name: sglang, version: 0.5.16}\nlayout: {tp: 8, attn_dp: 8}\n")
+    out = run("upgrade", str(path), "--to", "0.5.23").out
+    assert "renamed      --enable-dp-attention --dp-size 8 -> --attn-dp-size 8" in out
+    assert "the plan no longer sets it" not in out

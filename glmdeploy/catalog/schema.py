@@ -215,6 +215,7 @@ class FrameworkEntry(Entry):
     successors: dict[str, str] = {}
     successor_values: dict[str, dict[str, str]] = {}
     gone_before: dict[str, str] = {}
+    implied: dict[str, str] = {}
     merged: dict[str, tuple[str, str]] = {}
     note: str = ""
     differs: tuple[str, ...] = ()

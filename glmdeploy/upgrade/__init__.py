@@ -74,7 +74,12 @@ def _target(document: Source, version: str, renames: tuple[Rename, ...], place: 
     data = {**document.data, "framework": {**document.data["framework"], "version": version}}
     spans = {at: span for at, span in document.spans.items() if at[:1] != (_EXTRA,) or len(at) == 1}
     edits = {index: word for r in renames for index, word in r.words.items()}
-    words = [(edits.get(i, w), document.spans.get((_EXTRA, i))) for i, w in enumerate(data.get(_EXTRA) or ())]
+    beside = {min(r.words): r.beside for r in renames if r.beside}
+    words = [
+        (word, document.spans.get((_EXTRA, i)))
+        for i, w in enumerate(data.get(_EXTRA) or ())
+        for word in (edits.get(i, w), *filter(None, [beside.get(i)]))
+    ]
     kept = [(word, span) for word, span in words if word is not None]
     if words:
         data[_EXTRA] = [word for word, _ in kept]

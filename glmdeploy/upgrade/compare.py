@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from glmdeploy.commandline import Given
+    from glmdeploy.flags import Framework
     from glmdeploy.pipeline import Outcome
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
@@ -147,7 +148,13 @@ def _argv(old: Plan, new: Plan, before: Process, after: Process) -> Iterator[Cha
     framework = new.spec.framework
     rest = _options(new, after)
     known_old, known_new = (catalog.options(framework.id).at(p.spec.version) for p in (old, new))
-    for given in _options(old, before):
+    had = _options(old, before)
+    for switch, other, one in _merged(framework, had, rest):
+        had, rest = [g for g in had if g not in {switch, other}], [g for g in rest if g != one]
+        why = f"`{switch.written}` is {'deprecated' if switch.written in known_new else 'gone'}: `{one.written}` says both"
+        was = f"{switch.written} {_shown(other)}"
+        yield Change("argv", switch.written, was, _shown(one), RENAMED, why, (before.rank,))
+    for given in had:
         successor = framework.successors.get(given.written, "").replace("=", " ").partition(" ")[0]
         names = {*given.option.names, successor}
         match = next((g for g in rest if names & set(g.option.names)), None)
@@ -169,6 +176,15 @@ def _argv(old: Plan, new: Plan, before: Process, after: Process) -> Iterator[Cha
         late = given.written not in known_old
         why = first_with(framework, given.written) if late else "the plan sets it"
         yield Change("argv", given.written, "", _shown(given), ADDED, why, (before.rank,))
+
+
+def _merged(framework: Framework, had: Sequence[Given], has: Sequence[Given]) -> Iterator[tuple[Given, Given, Given]]:
+    """A switch and its partner that one option replaces."""
+    for switch, (partner, into) in framework.merged.items():
+        old = [next((g for g in had if name in g.option.names), None) for name in (switch, partner)]
+        one = next((g for g in has if into in g.option.names), None)
+        if old[0] and old[1] and one and not any(into in g.option.names for g in had):
+            yield old[0], old[1], one
 
 
 def _neutral(plan: Plan, given: Given) -> str:

@@ -86,6 +86,7 @@ def _splices(upgrade: Upgrade, text: str) -> list[tuple[int, int, str]]:
         for index, word in r.words.items()
         for node in [nodes["extra_args", index]]
     ]
+    found += [_beside(nodes["extra_args", min(r.words)], text, r.beside) for r in upgrade.renames if r.beside]
     at = ("framework", "version")
     if upgrade.before.source.data["framework"].get("version") == upgrade.new:
         return found
@@ -95,12 +96,28 @@ def _splices(upgrade: Upgrade, text: str) -> list[tuple[int, int, str]]:
 def _replace(node: _Node, text: str, new: str) -> tuple[int, int, str]:
     """A scalar or an alias replaced, in the quotes that it has."""
     start, end = node.event.start_mark.index, node.event.end_mark.index
+    if start == end and node.key is not None:  # nothing was written: its mark may stand lines below
+        start = end = text.index(":", node.key.end_mark.index) + 1
     style = getattr(node.event, "style", None)
     if style == "'":
         return start, end, "'" + new.replace("'", "''") + "'"
     plain = _PLAIN.fullmatch(new) and style is None
     written = new if plain else json.dumps(new, ensure_ascii=False)
     return start, end, written if end > start or text[start - 1 : start] == " " else f" {written}"
+
+
+def _beside(node: _Node, text: str, word: str) -> tuple[int, int, str]:
+    """An item after another one: in block style on a line of its own."""
+    start, end = node.event.start_mark.index, node.event.end_mark.index
+    written = word if _PLAIN.fullmatch(word) else json.dumps(word)
+    if node.flow:
+        return end, end, f", {written}"
+    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    item = " " * (text.rfind("-", line_start, start) - line_start) + f"- {written}"
+    if line_end < 0:
+        return len(text), len(text), newline + item
+    return line_end + 1, line_end + 1, item + newline
 
 
 def _drop(node: _Node, text: str) -> tuple[int, int, str]:

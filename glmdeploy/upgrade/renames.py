@@ -6,7 +6,7 @@ rules then say what is wrong with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from glmdeploy import catalog
@@ -14,6 +14,7 @@ from glmdeploy.commandline import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from packaging.version import Version
 
@@ -32,6 +33,7 @@ class Rename:
     after: str
     why: str
     words: Mapping[int, str | None]  # None: the word goes
+    beside: str = ""  # a word that is new after the first one: what the old name implied
 
 
 def rename(framework: Framework, old: Version, new: Version, words: Sequence[str]) -> tuple[Rename, ...]:
@@ -44,14 +46,25 @@ def rename(framework: Framework, old: Version, new: Version, words: Sequence[str
     given = read(words, {**gone, **table.at(old)}, framework.parser, free_words=0).given
     taken = {name for head in heads if head in options for name in options[head].names}
     found: list[Rename] = []
-    for item in given:
+    implied = [framework.implied.get(item.option.name, "") for item in given]
+    for item, more in zip(given, implied, strict=True):
         renamed = _rename(framework, item, words[item.index], options)
         renamed = renamed or _merge(framework, item, given, words, options)
         names = set(options[renamed.after.partition("=")[0].split()[0]].names) if renamed else set()
         if renamed and not names & taken:  # a second mention would win over the first one
-            found.append(renamed)
+            found.append(replace(renamed, beside=more))
             taken |= names
-    return tuple(found)
+    return tuple(_unsaid(r, taken, options) for r in found)
+
+
+def _unsaid(renamed: Rename, taken: AbstractSet[str], options: Mapping[str, Option]) -> Rename:
+    """The rename without a word beside it that the line says anyhow, or that the new version does not know."""
+    option = options.get(renamed.beside.partition("=")[0])
+    if option is None or taken & set(option.names):
+        return replace(renamed, beside="")
+    return replace(
+        renamed, after=f"{renamed.after} {renamed.beside}", why=f"{renamed.why}; it implied `{renamed.beside}`"
+    )
 
 
 def _merge(
