@@ -261,6 +261,25 @@ def test_replicas_are_whole_deployments_on_other_gpus() -> None:
     assert yaml.safe_load(files["kubernetes/persistentvolumeclaim.yaml"])["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
+@pytest.mark.parametrize(
+    ("framework", "gpus", "layout"),
+    [
+        pytest.param("vllm", "8xh200", {"tp": 8}, id="glm-5-fp8-in-a-vllm-log"),
+        pytest.param("vllm", "8xh200", {"tp": 8, "pp": 1}, id="glm-5.1-readme-vllm"),
+        pytest.param("sglang", "8xh200", {"tp": 8}, id="glm-5.1-readme-sglang"),
+        pytest.param("sglang", "16xh100", {"tp": 16}, id="glm-5.1-cookbook-h100"),
+        pytest.param("sglang", "16xh100", {"tp": 8, "pp": 2}, id="glm-5.2-two-h100-nodes-in-sglang-29014"),
+        pytest.param("sglang", "2xgb300", {"tp": 1, "pp": 2}, id="glm-5.2-nvfp4-in-sglang-28785"),
+    ],
+)
+def test_shapes_that_others_publish_for_the_family_are_accepted(
+    framework: str, gpus: str, layout: dict[str, int]
+) -> None:
+    checkpoint = "nvfp4" if gpus == "2xgb300" else "fp8"
+    plan = plan_for(framework, gpus, layout=layout, model={"checkpoint": checkpoint})
+    assert plan.launchable, plan.refusal or plan.verdict
+
+
 @pytest.mark.parametrize("count", [9, 10, 12, 14])
 def test_no_strategy_chooses_what_deepep_does_not_start(count: int) -> None:
     plan = plan_for("sglang", f"{count}xh200", serving={"strategy": "balanced"})
