@@ -244,7 +244,7 @@ def fail_if(found: list[str]) -> None:
 
 def script_words(bundle: Path) -> Iterator[Question]:
     """What every script prints, a worker for each of its ranks."""
-    for script in sorted(bundle.glob("script/*.sh")):
+    for script in sorted(set(bundle.glob("script/*.sh")) - set(bundle.glob("script/download.sh"))):
         ranks = re.findall(r"^(\d+)\)$", script.read_text(), re.MULTILINE) if script.name == "worker.sh" else [""]
         for rank in ranks:
             argv = ["bash", str(script), "--print", *(["--rank", rank] if rank else [])]
@@ -289,6 +289,8 @@ def kubernetes_words(bundle: Path) -> Iterator[Question]:
     for path in sorted(bundle.glob("kubernetes/*.yaml")):
         for container in itertools.chain.from_iterable(map(containers, yaml.safe_load_all(path.read_text()))):
             argv = tuple(filled(word) for word in [*container["command"], *container["args"]])
+            if container["name"] not in {"server", "leader", "worker"}:  # those of the download
+                continue
             yield argv, of_engine({e["name"]: e["value"] for e in container.get("env", []) if "value" in e})
 
 
