@@ -56,13 +56,16 @@ def dump(images: Mapping[str, str]) -> str:
 
 
 def locked(document: Source, given: str | None) -> tuple[tuple[str, str], ...]:
-    """The digests for a profile: of the file that was given, else of the one beside it, else none."""
+    """The digests for a profile: of the file that was given, else of the one beside it or its workspace, else none."""
     if given is not None:
         if not Path(given).exists():
             raise ProfileError([Diagnostic("GLM001", f"cannot read `{given}`: no such file", span=Span(given))])
         return tuple(read(Path(given)).items())
-    beside = Path(document.path).parent / LOCK
-    return tuple(read(beside).items()) if document.lines and beside.is_file() else ()
+    if not document.lines:
+        return ()
+    files = (document.path, *(layer.path for _, layer in reversed(document.layers)))
+    beside = next((lock for f in files if (lock := Path(f).parent / LOCK).is_file()), None)
+    return tuple(read(beside).items()) if beside else ()
 
 
 def pinned(spec: Spec, name: str) -> str:

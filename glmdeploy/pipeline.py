@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmdeploy import catalog, images, manifests, resources, rules, source, targets
+from glmdeploy import workspace as workspaces
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span, has_errors
 from glmdeploy.frameworks import ENGINES, LAUNCH
 from glmdeploy.planner import make_plan
@@ -41,17 +42,22 @@ class Outcome:
         return has_errors(self.found)
 
 
-def open_profile(name: str) -> Source:
-    """A profile by file, or by the name of a shipped one; ProfileError with GLM0xx otherwise."""
+def open_profile(name: str, *, environment: str = "", workspace: str | None = None) -> Source:
+    """A profile by file, with what its workspace adds, or by the name of a shipped one; ProfileError with GLM0xx otherwise."""
     shipped = resources.shipped_profiles()
     # os.path: unlike Path, it answers False where permission is missing, and reading then says why
     exists = os.path.exists(name)  # noqa: PTH110
     if name in shipped and not exists:
+        if environment or workspace:
+            hint = f"save it first: `glmdeploy render {name} --save-profile FILE`"
+            raise ProfileError(
+                [Diagnostic("GLM021", "a shipped profile is in no workspace", span=Span(name), hint=hint)]
+            )
         return source.read(shipped[name])
     if not exists and "/" not in name and not name.endswith((".yaml", ".yml")):
         hint = "`glmdeploy list profiles` shows the shipped ones; a file ends in .yaml"
         raise ProfileError([Diagnostic("GLM016", f"no profile `{name}`", span=Span(name), hint=hint)])
-    return source.read(Path(name))
+    return workspaces.document(name, environment=environment, workspace=workspace)
 
 
 def judge(document: Source, *, for_targets: bool = True, images_lock: str | None = None) -> Outcome:

@@ -35,6 +35,7 @@ class Source:
     data: dict[str, Any]
     lines: tuple[str, ...] = ()
     spans: Mapping[KeyPath, Span] = field(default_factory=dict)
+    layers: tuple[tuple[str, Source], ...] = ()  # what it was laid over each other from, weakest first
 
     def locate(self, at: KeyPath) -> Span | None:
         """The place of ``at``, or of its nearest parent that the document holds."""

@@ -52,6 +52,21 @@ be green.""",
 `lint --argv` looks for what starts the framework's server (`vllm serve`, `python3 -m sglang.launch_server`, an image
 whose entry point does) in shell text or in a JSON list of strings, and takes options alone as well. Quotes, comments,
 continued lines, here-documents, arrays and variables that are set once are read as a shell reads them.""",
+    "GLM019": """No workspace file
+
+`render --all` and `check` without a PROFILE work from `glmdeploy.yaml`, in this folder or above it in the same Git
+repository. `--workspace` names another; `glmdeploy init` makes one.""",
+    "GLM020": """What a profile extends cannot be taken
+
+`extends` names one other profile, relative to the file, which extends none itself: a reader must find every key in two
+files.""",
+    "GLM021": """Unknown environment
+
+`environments` of the workspace file has the names. An environment's keys win over the profile's.""",
+    "GLM022": """Two bundles in one folder
+
+Each deployment of a workspace has a folder of its own, in which nothing else is rendered: `check` could not tell whose
+files are left over.""",
     "GLM101": """Unknown GPU
 
 The hint lists the nearest names; `glmdeploy list gpus` shows all of them with their aliases.""",
