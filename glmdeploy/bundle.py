@@ -83,7 +83,7 @@ class _Writer:
         self.artifacts = (*bundle.artifacts, bundle.manifest())
         self.out = out
         self.force = force
-        self.old = _old_files(out)
+        self.old = recorded(out)
 
     def run(self) -> tuple[str, ...]:
         conflicts = list(self.conflicts())
@@ -168,7 +168,7 @@ class _Writer:
                     break
 
 
-def _old_files(out: Path) -> dict[str, str]:
+def recorded(out: Path) -> dict[str, str]:
     """Path -> sha256 of an older bundle of ours; empty when there is none, or when it is not ours."""
     manifest = out / MANIFEST
     try:
