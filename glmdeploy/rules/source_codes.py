@@ -52,6 +52,11 @@ be green.""",
 `lint --argv` looks for what starts the framework's server (`vllm serve`, `python3 -m sglang.launch_server`, an image
 whose entry point does) in shell text or in a JSON list of strings, and takes options alone as well. Quotes, comments,
 continued lines, here-documents, arrays and variables that are set once are read as a shell reads them.""",
+    "GLM060": """The schema beside a saved profile is another version's
+
+The first line of a profile names `glmdeploy.schema.json` in its folder; editors with a YAML language server complete and
+check keys by it. `render --save-profile` writes it where there is none, and leaves another one alone: it may serve other
+profiles of the folder. `glmdeploy schema -o glmdeploy.schema.json --force` brings it up to date.""",
     "GLM101": """Unknown GPU
 
 The hint lists the nearest names; `glmdeploy list gpus` shows all of them with their aliases.""",
