@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from conftest import BUNDLES, TESTS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from test_external import run as tool_run
+from test_external import tool
 
-from conftest import BUNDLES, TESTS
 from glmdeploy import catalog, images, pipeline, resources, schemas, source, spec
 from glmdeploy.cli.list_command import LISTS
 from glmdeploy.diagnostics import Level, ProfileError
@@ -22,9 +24,11 @@ from glmdeploy.forms import listing, plan, upgrade
 from glmdeploy.plan import Verdict
 from glmdeploy.profile import parse
 from glmdeploy.schemas import SCHEMAS
-from glmdeploy.upgrade import compare
+from glmdeploy.units import parse_bytes, parse_tokens
+from glmdeploy.upgrade.compare import ADDED, CHANGED, DEFAULT, KEPT, REMOVED, RENAMED
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
 
     from conftest import Result
@@ -89,9 +93,7 @@ def test_every_document_names_its_form_and_version(name: str) -> None:
 def test_lists_of_values_are_those_of_the_code() -> None:
     assert set(plan.VERDICTS) == {v.value for v in Verdict}
     assert MADE["lint"]["$defs"]["DiagnosticForm"]["properties"]["level"]["enum"] == [v.value for v in Level]
-    assert set(upgrade.REASONS) == {
-        getattr(compare, n) for n in ("RENAMED", "REMOVED", "ADDED", "CHANGED", "DEFAULT", "KEPT")
-    }
+    assert set(upgrade.REASONS) == {RENAMED, REMOVED, ADDED, CHANGED, DEFAULT, KEPT}
     assert set(listing.KINDS) == set(LISTS)
 
 
@@ -249,9 +251,13 @@ def numbers(value: Any) -> list[float]:
     return [value] if isinstance(value, float) else []
 
 
-def as_number(text: Any) -> float:
-    digits = "".join(c for c in text if c in "0123456789.") if isinstance(text, str) else ""
-    return float(digits) if digits.replace(".", "", 1).isdigit() else -1
+def amount(key: str, value: Any) -> int:
+    """Tokens or bytes of a text that the schema takes; -1 for anything else."""
+    if not isinstance(value, str) or value == "auto":
+        return -1
+    if key == "serving.context":
+        return parse_tokens(value)
+    return parse_bytes(value.replace("/s", "")) if key.endswith("bandwidth") else -1
 
 
 # Why the schema may take what the parser refuses; it never refuses what the parser takes. Each with an example.
@@ -262,12 +268,12 @@ DIFFERENCES: dict[str, tuple[Callable[[str, Any], bool], str, Any]] = {
         8.0,
     ),
     "the most tokens in a text is arithmetic over digits and a suffix": (
-        lambda key, value: key == "serving.context" and as_number(value) > 9,
+        lambda key, value: key == "serving.context" and amount(key, value) > 10_000_000,
         "serving.context",
         "999M",
     ),
     "a fraction that rounds to zero tokens or bytes is arithmetic too": (
-        lambda key, value: key.endswith(("context", "bandwidth")) and 0 < as_number(value) <= 0.5,
+        lambda key, value: amount(key, value) == 0,
         "serving.context",
         "0.3",
     ),
@@ -282,7 +288,8 @@ def test_every_listed_difference_is_one(reason: str) -> None:
     assert (parsed(document), complaints("profile", document)) == (False, [])
 
 
-def agree(key: str, value: Any) -> None:
+def agree(key: str, value: Any) -> bool:
+    """Whether both take the value; a difference that is not listed fails."""
     document = put(dict(BASE), key, value)
     taken, allowed = parsed(document), JUDGES["profile"].is_valid(document)
     if taken != allowed:
@@ -290,24 +297,57 @@ def agree(key: str, value: Any) -> None:
         assert any(differs(key, value) for differs, _, _ in DIFFERENCES.values()), (
             f"the schema takes {key}: {value!r}, and the parser refuses it"
         )
+    return taken
 
 
 ODD: list[Any] = [
     *(None, True, False, 0, 1, -1, 8, 64, 65, 1023, 1024, 1025, 65000, 65537, 2**31, 10**7, 10**7 + 1),
     *(0.5, 1.0, 0.1, 8.0, 1e300, "", " ", "auto", "x", "X", "-x", "a b", "8", "0", "1.5", "a.b", "a-", ".a", "a_b"),
-    *("2 TiB", "2TiB", "2tib", " 2 TB ", "2", "2 TB/s", "400 GB/s", "0 GB/s", "2 XB", "1.1234567 GB", "-1 GB", "1,0 GB"),
+    *(
+        "2 TiB",
+        "2TiB",
+        "2tib",
+        " 2 TB ",
+        "2",
+        "2 TB/s",
+        "400 GB/s",
+        "0 GB/s",
+        "2 XB",
+        "1.1234567 GB",
+        "-1 GB",
+        "1,0 GB",
+    ),
     *("128K", "128 k", "1M", "1G", "0K", "128KB", "/models", "models", "/a/../b", "/..", "/a..b", "//", "12:00:00"),
-    *("7-00:00:00", "7-1", "UNLIMITED", "1:2", "https://a.b/c", "https://u@a.b", "http://", "ftp://a", "rdma/x", "a/b/c"),
+    *(
+        "7-00:00:00",
+        "7-1",
+        "UNLIMITED",
+        "1:2",
+        "https://a.b/c",
+        "https://u@a.b",
+        "http://",
+        "ftp://a",
+        "rdma/x",
+        "a/b/c",
+    ),
     *("https://u:p@a.b/c", "git@a:b/c.git", "é", "²", "٣", "a" * 63, "a" * 64, "fp8", "bf16", "floor-only", "script"),
     *([], [""], ["x"], [1], [True], [None], ["script"], ["script", "script"], ["floor-only"], [[]], {}, {"a": "b"}),
-    *({"a": 1}, {"a-b": "c"}, {"A_1": ""}, {"1a": "x"}, {"x.io/a": "b"}, {"x.io/a": "b c"}, {"path": "/x"}, {"nope": 1}),
+    *(
+        {"a": 1},
+        {"a-b": "c"},
+        {"A_1": ""},
+        {"1a": "x"},
+        {"x.io/a": "b"},
+        {"x.io/a": "b c"},
+        {"path": "/x"},
+        {"nope": 1},
+    ),
 ]
 
 
-@pytest.mark.parametrize("key", [key for key, _ in KEYS])
-def test_parser_and_schema_agree_on_odd_values(key: str) -> None:
-    for value in ODD:
-        agree(key, value)
+@pytest.mark.parametrize(("key", "schema"), KEYS, ids=[key for key, _ in KEYS])
+def test_parser_and_schema_agree_on_odd_values(key: str, schema: dict[str, Any]) -> None:
+    assert {agree(key, value) for value in (*ODD, *schema["examples"])} == {True, False}
 
 
 # What no file can hold: refused with GLM014 before any key is looked at.
@@ -417,3 +457,48 @@ def test_a_copied_profile_is_whole_after_one_command(run: Run, tmp_path: Path, m
     assert run("schema", "-o", pipeline.SCHEMA_FILE).code == 0
     assert complaints("profile", source.read(copy).data) == []
     assert named_schema(copy).is_file()
+
+
+# --- a real validator, with the regular expressions of ECMA 262 ------------------------------------------------------
+
+
+def check_jsonschema(tmp_path: Path, *argv: str | Path) -> subprocess.CompletedProcess[str]:
+    return tool_run(tmp_path, tool("check-jsonschema"), *argv)
+
+
+@pytest.mark.external
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_check_jsonschema_takes_every_schema(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.json"
+    path.write_text(schemas.text(name), encoding="utf-8")
+    result = check_jsonschema(tmp_path, "--check-metaschema", path)
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout
+
+
+@pytest.mark.external
+def test_check_jsonschema_takes_every_shipped_profile(tmp_path: Path) -> None:
+    shipped = resources.shipped_profiles()
+    result = check_jsonschema(tmp_path, "--schemafile", named_schema(shipped[SHIPPED[0]]), *shipped.values())
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout
+
+
+@pytest.mark.external
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("gpus: 8", 'gpus: "8"'),
+        ("context: auto", "contxt: auto"),
+        ("context: auto", "context: 128 KB"),
+        ("namespace: llm", "namespace: LLM"),
+        ("namespace: llm", "cache_size: 20"),
+        ("namespace: llm", "cache_size: 20 GX"),
+        ("apiVersion: glmdeploy/v1", "apiVersion: glmdeploy/v2"),
+    ],
+)
+def test_check_jsonschema_refuses_what_lint_refuses(old: str, new: str, tmp_path: Path, run: Run) -> None:
+    path = resources.shipped_profiles()["glm-5.2-fp8-8xh200-vllm"]
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(path.read_text().replace(old, new, 1))
+    assert bad.read_text() != path.read_text()
+    assert run("lint", str(bad)).code == 1
+    assert check_jsonschema(tmp_path, "--schemafile", named_schema(path), bad).returncode == 1
