@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -12,7 +13,7 @@ from glmdeploy.units import parse_bandwidth, parse_bytes, parse_tokens
 
 AUTO: Literal["auto"] = "auto"
 MAX_GPUS = 1024
-# Patterns are written in what Python and ECMA 262 share: the validators below and the schema use the same ones.
+# Patterns are written in what Python and ECMA 262 share: validators and schema use the same ones.
 _DNS_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = "[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?"
 _SLURM_TIME = "([0-9]+(:[0-9][0-9]){0,2}|[0-9]+-[0-9]+(:[0-9][0-9]){0,2}|UNLIMITED)"
@@ -33,6 +34,26 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+# What a schema says of each validator. A validator that is not in here has no schema: `says` puts it in.
+KEYWORDS: dict[Any, dict[str, Any]] = {}
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def says(**keywords: Any) -> Callable[[_F], _F]:
+    """Keep what JSON Schema can say of a validator, in keywords of its own; nothing, where it can say nothing.
+
+    Control and bidirectional characters are refused in the whole file, before any key is looked at: no pattern
+    repeats them.
+    """
+
+    def keep(validator: _F) -> _F:
+        KEYWORDS[validator] = keywords
+        return validator
+
+    return keep
+
+
+@says()
 def clean(text: str) -> str:
     """Text without control characters; ValueError otherwise."""
     if bad := controls(text):
@@ -40,6 +61,7 @@ def clean(text: str) -> str:
     return text
 
 
+@says(pattern=r"\S")
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
@@ -64,6 +86,7 @@ def _tokens(value: Any) -> Any:
     return value
 
 
+@says(pattern=f"^{_DNS_NAME}$")
 def dns_name(text: str) -> str:
     """A DNS name; ValueError otherwise."""
     if not re.fullmatch(_DNS_NAME, text):
@@ -73,6 +96,7 @@ def dns_name(text: str) -> str:
     return text
 
 
+@says(pattern=f"^{_DNS_LABEL}$")
 def dns_label(text: str) -> str:
     """A DNS label; ValueError otherwise."""
     if not re.fullmatch(_DNS_LABEL, text):
@@ -82,6 +106,7 @@ def dns_label(text: str) -> str:
     return text
 
 
+@says(pattern=r"^(?!(.*/)?\.\.(/|$))/")
 def absolute(text: str) -> str:
     """An absolute path; ValueError otherwise."""
     if not _text(text).startswith("/") or ".." in text.split("/"):
@@ -89,6 +114,7 @@ def absolute(text: str) -> str:
     return text
 
 
+@says(pattern=r"^[^\s-]\S*$")
 def _word(text: str) -> str:
     """A name that a command line takes for a value."""
     if text.startswith("-") or any(c.isspace() for c in _text(text)):
@@ -96,6 +122,7 @@ def _word(text: str) -> str:
     return text
 
 
+@says(pattern=f"^{_SLURM_TIME}$")
 def slurm_time(text: str) -> str:
     """A time limit as `sbatch --time` takes it; ValueError otherwise."""
     if not re.fullmatch(_SLURM_TIME, text):
@@ -103,6 +130,7 @@ def slurm_time(text: str) -> str:
     return text
 
 
+@says(pattern=f"^{_RESOURCE}$")
 def resource_name(text: str) -> str:
     """A name that Kubernetes takes for a label or an extended resource; ValueError otherwise."""
     if not re.fullmatch(_RESOURCE, text):
@@ -110,6 +138,10 @@ def resource_name(text: str) -> str:
     return text
 
 
+@says(
+    propertyNames={"pattern": f"^{_RESOURCE}$"},
+    additionalProperties={"type": "string", "pattern": f"^{_LABEL_VALUE}$"},
+)
 def labels(pairs: dict[str, str]) -> dict[str, str]:
     """Labels with their values; ValueError otherwise."""
     for key, value in pairs.items():
@@ -118,6 +150,7 @@ def labels(pairs: dict[str, str]) -> dict[str, str]:
     return pairs
 
 
+@says(pattern=rf"^(?!.*{_LOGIN}).*\S")
 def git_address(text: str) -> str:
     """A repository's address without a password; ValueError otherwise."""
     if re.search(_LOGIN, _text(text)):
@@ -125,6 +158,7 @@ def git_address(text: str) -> str:
     return text
 
 
+@says(pattern=f"^{_WEB}$")
 def web_address(text: str) -> str:
     """An http or https address without a user; ValueError otherwise."""
     if not re.fullmatch(_WEB, _text(text)):
@@ -132,6 +166,7 @@ def web_address(text: str) -> str:
     return text
 
 
+@says(propertyNames={"pattern": f"^{_ENV_NAME}$"})
 def env_names(env: dict[str, str]) -> dict[str, str]:
     """A mapping whose keys name environment variables; ValueError otherwise."""
     for name in env:
@@ -170,23 +205,3 @@ Tokens = Annotated[
     ),
 ]
 Count = Annotated[int, Field(ge=1, le=MAX_GPUS)]
-
-# What a schema can say of the validators above; one without a line here is a KeyError when the schema is made. Control
-# and bidirectional characters are refused in the whole file, before any key is looked at: no pattern repeats them.
-PATTERNS: dict[Any, dict[str, Any]] = {
-    _text: {"pattern": r"\S"},
-    _word: {"pattern": r"^[^\s-]\S*$"},
-    absolute: {"pattern": r"^(?!(.*/)?\.\.(/|$))/"},
-    dns_name: {"pattern": f"^{_DNS_NAME}$"},
-    dns_label: {"pattern": f"^{_DNS_LABEL}$"},
-    slurm_time: {"pattern": f"^{_SLURM_TIME}$"},
-    resource_name: {"pattern": f"^{_RESOURCE}$"},
-    git_address: {"pattern": rf"^(?!.*{_LOGIN}).*\S"},
-    web_address: {"pattern": f"^{_WEB}$"},
-    clean: {},
-    env_names: {"propertyNames": {"pattern": f"^{_ENV_NAME}$"}},
-    labels: {
-        "propertyNames": {"pattern": f"^{_RESOURCE}$"},
-        "additionalProperties": {"type": "string", "pattern": f"^{_LABEL_VALUE}$"},
-    },
-}

@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from glmdeploy.bundle import refuse_clobber, write_file
 from glmdeploy.diagnostics import Diagnostic, Level, Span, WriteError
 from glmdeploy.examples import EXAMPLES
-from glmdeploy.fields import PATTERNS
+from glmdeploy.fields import KEYWORDS
 from glmdeploy.forms.bound import BoundForm
 from glmdeploy.forms.bundle import BundleForm
 from glmdeploy.forms.cost import CostForm
@@ -71,8 +71,12 @@ class _Generator(GenerateJsonSchema):
     def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> Schema:
         return {**super().typed_dict_schema(schema), "additionalProperties": False}
 
+    def dict_schema(self, schema: core_schema.DictSchema) -> Schema:
+        found = super().dict_schema(schema)
+        return {**found, "additionalProperties": False} if "patternProperties" in found else found
+
     def function_after_schema(self, schema: core_schema.AfterValidatorFunctionSchema) -> Schema:
-        return {**super().function_after_schema(schema), **PATTERNS[schema["function"]["function"]]}
+        return {**super().function_after_schema(schema), **KEYWORDS[schema["function"]["function"]]}
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> Schema:
         found = super().default_schema(schema)
@@ -84,7 +88,7 @@ class _Generator(GenerateJsonSchema):
 def of_type(name: str, kind: Any, examples: Mapping[str, object] | None = None) -> Schema:
     """The schema of a model or a form, with title, description and examples at every property.
 
-    ``examples`` are for properties whose type holds none, by their dotted key.
+    ``examples`` are for properties whose type holds none, by the end of their dotted key.
     """
     found = TypeAdapter(kind).json_schema(schema_generator=_Generator)
     definitions = found.get("$defs", {})
@@ -106,14 +110,15 @@ class _Filler:
             described = next((i["description"] for i in self.inside(found) if "description" in i), "")
             found.setdefault("title", key.replace("_", " ").replace("-", " ").title())
             found.setdefault("description", described)
-            given = self.given.get(".".join(here))
+            given = next((self.given[k] for i in range(len(here)) if (k := ".".join(here[i:])) in self.given), None)
             found["examples"] = [given] if given is not None else self.examples(found)
 
     def inside(self, node: Schema) -> list[Schema]:
         """The objects of ours that a value may be, or hold."""
-        parts = [node, *node.get("anyOf", ()), node.get("items", {}), *node.get("items", {}).get("anyOf", ())]
-        names = [p["$ref"].rpartition("/")[2] for p in parts if "$ref" in p]
-        return [self.definitions[name] for name in names]
+        maps = (node.get("additionalProperties"), *node.get("patternProperties", {}).values())
+        parts = [p for p in (*node.get("anyOf", ()), node.get("items"), *maps) if isinstance(p, dict)]
+        own = [self.definitions[node["$ref"].rpartition("/")[2]]] if "$ref" in node else []
+        return [*own, *(inner for part in parts for inner in self.inside(part))]
 
     def examples(self, node: Schema) -> list[Any]:
         """What a value may be: as its type says, or made of its parts."""
@@ -135,12 +140,13 @@ class _Filler:
         if kind == "array":
             return [self.examples(node["items"])[:1]]
         if "properties" in node:
-            return [{key: self.examples(value)[0] for key, value in node["properties"].items()}]
+            made = ((key, self.examples(value)) for key, value in node["properties"].items())
+            return [{key: examples[0] for key, examples in made if examples}]
         return []
 
 
 def profile() -> Schema:
-    """Profiles."""
+    """Profiles: what you write."""
     return of_type("profile", Profile, EXAMPLES)
 
 

@@ -6,13 +6,14 @@ import json
 import math
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 from conftest import BUNDLES, TESTS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pydantic import AfterValidator, Field
 from test_external import run as tool_run
 from test_external import tool
 
@@ -20,6 +21,7 @@ from glmdeploy import catalog, images, pipeline, resources, schemas, source, spe
 from glmdeploy.cli.list_command import LISTS
 from glmdeploy.diagnostics import Level, ProfileError
 from glmdeploy.examples import EXAMPLES
+from glmdeploy.fields import Size, Strict, dns_label
 from glmdeploy.forms import listing, plan, upgrade
 from glmdeploy.plan import Verdict
 from glmdeploy.profile import parse
@@ -107,6 +109,28 @@ def test_every_example_of_a_profile_is_understood(key: str) -> None:
 
 def test_every_example_belongs_to_a_key() -> None:
     assert set(EXAMPLES) <= {key for key, _ in KEYS}
+
+
+class Inner(Strict):
+    """One of them."""
+
+    namespace: Annotated[str, AfterValidator(dns_label)] = Field("llm", description="Where it goes.")
+    memory: Size | None = Field(None, description="How much of it.")
+
+
+class Outer(Strict):
+    """Some of them."""
+
+    named: dict[Annotated[str, AfterValidator(dns_label)], Inner] = Field(description="By name.")
+
+
+def test_groups_of_a_map_are_complete_and_its_names_are_checked() -> None:
+    found = schemas.of_type("outer", Outer, {"named.memory": "1 GiB"})
+    judge = Draft202012Validator(found)
+    assert found["$defs"]["Inner"]["properties"]["memory"]["examples"] == ["1 GiB"]
+    assert judge.is_valid({"named": {"prod": {"memory": "2 TiB"}}})
+    assert not judge.is_valid({"named": {"PROD": {}}})
+    assert not judge.is_valid({"named": {"prod": {"memory": 2}}})
 
 
 # --- what the commands print ----------------------------------------------------------------------------------------
