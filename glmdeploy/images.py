@@ -7,7 +7,7 @@ invented.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from glmdeploy import catalog, reference, source
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
@@ -15,11 +15,12 @@ from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from glmdeploy.forms.images import ImagesForm
     from glmdeploy.source import Source
     from glmdeploy.spec import Spec
 
 LOCK = "images.lock.yaml"
-FORMAT = "glmdeploy-images/v1"
+FORMAT: Final = "glmdeploy-images/v1"
 HEADER = """\
 # Digests of container images, as `glmdeploy images lock` got them from the registries. Commit this file.
 # A profile in the same folder uses it; elsewhere --images-lock names it.
@@ -52,7 +53,8 @@ def _problems(data: dict[str, Any]) -> Iterator[Diagnostic]:
 
 def dump(images: Mapping[str, str]) -> str:
     """A lock file's text, in the order of the names."""
-    return source.dump({"format": FORMAT, "images": dict(sorted(images.items()))}, HEADER)
+    data: ImagesForm = {"format": FORMAT, "images": dict(sorted(images.items()))}
+    return source.dump({**data}, HEADER)
 
 
 def locked(document: Source, given: str | None) -> tuple[tuple[str, str], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from glmdeploy import workspace as workspaces
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span, has_errors
 from glmdeploy.frameworks import ENGINES, LAUNCH
 from glmdeploy.planner import make_plan
-from glmdeploy.profile import API_VERSION, Profile, as_yaml, parse
+from glmdeploy.profile import API_VERSION, as_yaml, parse
 from glmdeploy.spec import resolve
 
 if TYPE_CHECKING:
@@ -23,7 +22,10 @@ if TYPE_CHECKING:
     from glmdeploy.bundle import Bundle
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
+    from glmdeploy.profile import Profile
     from glmdeploy.source import Source
+
+SCHEMA_FILE = "glmdeploy.schema.json"  # what the first line of a profile names: editors look for it in the same folder
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,10 @@ def render(outcome: Outcome) -> Bundle:
 
 
 def profile_text(outcome: Outcome) -> str:
-    """The profile of an outcome as a file: block style, schema line on top."""
+    """The profile of an outcome as a file: block style, and on top the line by which editors find the schema."""
     if outcome.profile is None:
         raise ProfileError(outcome.found)
-    return source.dump(as_yaml(outcome.profile), "# yaml-language-server: $schema=glmdeploy.schema.json\n")
-
-
-def profile_schema() -> str:
-    """The JSON Schema (2020-12) of profiles."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Profile.model_json_schema()}
-    return json.dumps(schema, indent=2) + "\n"
+    return source.dump(as_yaml(outcome.profile), f"# yaml-language-server: $schema={SCHEMA_FILE}\n")
 
 
 def lint(name: str) -> list[Diagnostic]:

@@ -47,6 +47,7 @@ HOW_TO_GET = {
     "kubectl": FETCHED,
     "shellcheck": "run `pip install -e '.[test]'`",
     "shfmt": "run `pip install -e '.[dev]'`",
+    "check-jsonschema": "run `pip install -e '.[test]'`",
     "compose-lint": "run `pip install -e '.[dev]'`",
     "systemd-analyze": "install your system's package `systemd`",
 }

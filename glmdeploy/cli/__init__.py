@@ -26,7 +26,7 @@ COMMANDS = {
     "images": "List container images, and look their digests up in the registries.",
     "list": "List GPUs, models, checkpoints, frameworks, profiles or rules.",
     "explain": "Explain a diagnostic code.",
-    "schema": "Print the JSON Schema of profiles.",
+    "schema": "Print the JSON Schema of profiles, or of what is written.",
     "completion": "Print a shell completion script.",
 }
 

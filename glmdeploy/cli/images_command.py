@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from glmdeploy import images, pipeline, registry
 from glmdeploy.bundle import write_file
 from glmdeploy.cli import talk
 from glmdeploy.diagnostics import Diagnostic, ProfileError, WriteError
+
+if TYPE_CHECKING:
+    from glmdeploy.forms.images import ImageListForm
 
 _FILE = click.option(
     "--file", "file", metavar="FILE", default=images.LOCK, show_default=True, help="The file of digests."
@@ -49,7 +53,10 @@ def list_images(file: str, form: str) -> None:
     known = _known(file)
     rows = {name: known.get(name, "") for name in sorted({*known, *images.catalogued()})}
     if form == "json":
-        data = {"format": "glmdeploy-image-list/v1", "images": [{"image": n, "digest": d} for n, d in rows.items()]}
+        data: ImageListForm = {
+            "format": "glmdeploy-image-list/v1",
+            "images": [{"image": n, "digest": d} for n, d in rows.items()],
+        }
         sys.stdout.write(json.dumps(data, indent=2) + "\n")
         return
     width = max(map(len, rows))

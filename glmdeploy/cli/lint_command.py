@@ -14,6 +14,7 @@ from glmdeploy.diagnostics import Level, ProfileError
 
 if TYPE_CHECKING:
     from glmdeploy.diagnostics import Diagnostic
+    from glmdeploy.forms.lint import LintForm
 
 
 @click.command(name="lint")
@@ -74,7 +75,7 @@ def command(
         found += [d for name in names for d in pipeline.lint(name)]
     errors, warnings = (sum(d.level is level for d in found) for level in (Level.ERROR, Level.WARNING))
     if form == "json":
-        sys.stdout.write(_json("files" if bundle else "profiles", names, found))
+        sys.stdout.write(_json(names, found, files=bool(bundle)))
     else:
         talk.say(found)
         sys.stderr.flush()
@@ -89,8 +90,13 @@ def _argv(framework: str, version: str | None, file: str) -> list[Diagnostic]:
         return list(error.diagnostics)
 
 
-def _json(key: str, names: list[str], found: list[Diagnostic]) -> str:
-    data = {"format": "glmdeploy-lint/v1", key: names, "diagnostics": [d.as_json() for d in found]}
+def _json(names: list[str], found: list[Diagnostic], *, files: bool) -> str:
+    said = [d.as_json() for d in found]
+    data: LintForm = (
+        {"format": "glmdeploy-lint/v1", "files": names, "diagnostics": said}
+        if files
+        else {"format": "glmdeploy-lint/v1", "profiles": names, "diagnostics": said}
+    )
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -15,6 +15,7 @@ from glmdeploy.cli.options import deployment, document
 from glmdeploy.diagnostics import ProfileError, WriteError
 
 if TYPE_CHECKING:
+    from glmdeploy.diagnostics import Diagnostic
     from glmdeploy.pipeline import Outcome
 
 
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Digests of images. Default: images.lock.yaml beside the profile, where there is one.",
 )
-@click.option("--save-profile", metavar="FILE", help="Also write the profile that the options describe.")
+@click.option(
+    "--save-profile", metavar="FILE", help="Also write the profile that the options describe, and its schema."
+)
 def command(
     profile: str | None,
     output: str | None,
@@ -60,6 +63,7 @@ def command(
         raise click.UsageError("--save-profile takes the name of a file")
     folder = Path()
     written: tuple[str, ...] = ()
+    said: tuple[Diagnostic, ...] = ()
     try:
         outcome = pipeline.judge(document(profile, given), images_lock=images_lock)
         bundle = pipeline.render(outcome)
@@ -70,6 +74,7 @@ def command(
             if output != "-":
                 bundle.refuse_clobber(folder, force=force)
             write_file(Path(save_profile), saved)
+            said = _schema(Path(save_profile), force=force)
         if output == "-":
             sys.stdout.write(bundle.text())
         else:
@@ -78,9 +83,16 @@ def command(
         talk.stop(error.diagnostics)
     except WriteError as error:
         talk.stop(error.diagnostics, talk.CLOBBER if error.clobber else talk.REFUSED)
-    talk.say((*outcome.found, *bundle.found))
+    talk.say((*outcome.found, *bundle.found, *said))
     if output != "-":
         _report(outcome, folder, written)
+
+
+def _schema(profile: Path, *, force: bool) -> tuple[Diagnostic, ...]:
+    """The schema that the profile's first line names, written beside it."""
+    from glmdeploy import schemas  # noqa: PLC0415  only a saved profile needs it
+
+    return schemas.save_beside(profile, force=force)
 
 
 def _name(outcome: Outcome) -> str:

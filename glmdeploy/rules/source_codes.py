@@ -67,6 +67,11 @@ files.""",
 
 Each deployment of a workspace has a folder of its own, in which nothing else is rendered: `check` could not tell whose
 files are left over.""",
+    "GLM060": """The schema beside a saved profile is another version's
+
+The first line of a profile names `glmdeploy.schema.json` in its folder; editors with a YAML language server complete and
+check keys by it. `render --save-profile` writes it where there is none, and leaves another one alone: it may serve other
+profiles of the folder. `glmdeploy schema -o glmdeploy.schema.json --force` brings it up to date.""",
     "GLM101": """Unknown GPU
 
 The hint lists the nearest names; `glmdeploy list gpus` shows all of them with their aliases.""",
