@@ -8,6 +8,13 @@ from __future__ import annotations
 
 EXAMPLES: dict[str, object] = {
     "name": "glm-5.2-fp8-8xh200-vllm",
+    "extends": "base.yaml",
+    "deployments.profile": "profiles/prod.yaml",
+    "deployments.output": "clusters/prod/glm",
+    "deployments.environment": "prod",
+    "deployments.keep": ["patches/*.yaml"],
+    "defaults": {"kubernetes": {"namespace": "llm"}},
+    "environments": {"prod": {"kubernetes": {"namespace": "prod"}}},
     "model": {"checkpoint": "fp8", "source": {"path": "/models/GLM-5.2-FP8"}},
     "model.source": {"hub": "zai-org/GLM-5.2-FP8"},
     "model.source.path": "/models/GLM-5.2-FP8",

@@ -17,16 +17,19 @@ from glmdeploy.examples import EXAMPLES
 from glmdeploy.fields import KEYWORDS
 from glmdeploy.forms.bound import BoundForm
 from glmdeploy.forms.bundle import BundleForm
+from glmdeploy.forms.check import CheckForm
 from glmdeploy.forms.cost import CostForm
 from glmdeploy.forms.images import ImageListForm, ImagesForm
 from glmdeploy.forms.lint import LintForm
 from glmdeploy.forms.listing import ListForm
+from glmdeploy.forms.lock import LockForm
 from glmdeploy.forms.plan import PlanForm
 from glmdeploy.forms.recommend import RecommendForm
 from glmdeploy.forms.upgrade import UpgradeForm
 from glmdeploy.pipeline import SCHEMA_FILE
 from glmdeploy.profile import Profile
 from glmdeploy.units import exact_size
+from glmdeploy.workspace.schema import WorkspaceFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -150,6 +153,21 @@ def profile() -> Schema:
     return of_type("profile", Profile, EXAMPLES)
 
 
+def workspace() -> Schema:
+    """`glmdeploy.yaml`: what profiles share, and which bundle goes where."""
+    return of_type("workspace", WorkspaceFile, EXAMPLES)
+
+
+def lock() -> Schema:
+    """`glmdeploy.lock`: what the bundles of a workspace were rendered from."""
+    return of_type("lock", LockForm)
+
+
+def check() -> Schema:
+    """`check --format json`."""
+    return of_type("check", CheckForm)
+
+
 def plan() -> Schema:
     """`plan --format json`."""
     return of_type("plan", PlanForm)
@@ -202,8 +220,11 @@ def bundle() -> Schema:
 
 SCHEMAS: dict[str, Callable[[], Schema]] = {
     "profile": profile,
+    "workspace": workspace,
+    "lock": lock,
     "plan": plan,
     "lint": lint,
+    "check": check,
     "recommend": recommend,
     "cost": cost,
     "bound": bound,

@@ -13,13 +13,14 @@ from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
 from glmdeploy.fields import MAX_GPUS
 from glmdeploy.profile import API_VERSION, is_list, is_text
 from glmdeploy.source import controls, from_options, scalar
-from glmdeploy.workspace import FILE
+from glmdeploy.workspace import FILE, find, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmdeploy.diagnostics import KeyPath
     from glmdeploy.source import Source
+    from glmdeploy.workspace import Workspace
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -105,6 +106,24 @@ def deployment(function: F) -> F:
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
+
+
+def workspace_of(given: dict[str, Any]) -> Workspace:
+    """The workspace that `--workspace` names, or the nearest; ProfileError with GLM019 when there is none.
+
+    click.UsageError for options that describe one deployment.
+    """
+    one = [option for option in (*_PLAIN, *_OTHERS) if given.get(_destination(option)) not in {None, ()}]
+    if one:
+        raise click.UsageError(f"{one[0]} goes with a PROFILE: a workspace's profiles say it themselves")
+    path = given.get("workspace") or find(FILE)
+    if path is None:
+        hint = f"`glmdeploy explain GLM019` says what `{FILE}` holds; or give a PROFILE"
+        raise ProfileError([Diagnostic("GLM019", f"no `{FILE}` here or above", span=Span(FILE), hint=hint)])
+    return load(path)
+
+
+_OTHERS = ("--gpus", "--mtp", "--accept", "--expose-unauthenticated", "--settings", "--environment", "--targets")
 
 
 def _destination(name: str) -> str:

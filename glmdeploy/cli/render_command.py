@@ -11,7 +11,7 @@ import click
 from glmdeploy import pipeline
 from glmdeploy.bundle import refuse_clobber, write_file
 from glmdeploy.cli import talk
-from glmdeploy.cli.options import deployment, document
+from glmdeploy.cli.options import deployment, document, workspace_of
 from glmdeploy.diagnostics import ProfileError, WriteError
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="script, compose, kubernetes, systemd, slurm, argocd or flux; repeatable. Default: the first three.",
 )
+@click.option(
+    "--all", "everything", is_flag=True, help="Render every bundle that the workspace lists, and its lock file."
+)
 @click.option("-o", "--output", metavar="DIR", help="Folder to write; - prints. Default: ./NAME.")
 @click.option("--force", is_flag=True, help="Overwrite files that glmdeploy did not write.")
 @click.option(
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 )
 def command(
     profile: str | None,
+    *,
+    everything: bool,
     output: str | None,
     force: bool,
     images_lock: str | None,
@@ -51,14 +56,23 @@ def command(
     PROFILE is a file, or the name of a shipped profile; options override its
     keys, and do without one. A file that glmdeploy did not write, or that was
     edited since, is never overwritten without --force (exit code 3). All YAML
-    passes `lint --bundle` before anything is written.
+    passes `lint --bundle` before anything is written. --all renders what
+    `glmdeploy.yaml` lists, or nothing when any of it is refused.
 
     \b
     Examples:
       glmdeploy render --framework sglang --gpus 10xH100
       glmdeploy render --framework vllm --gpus 8xB200 -o deploy/glm
       glmdeploy render profiles/prod.yaml -o - | less
+      glmdeploy render --all
     """
+    if everything:
+        if profile or output or images_lock or save_profile:
+            raise click.UsageError(
+                "--all takes everything from the workspace: no PROFILE, -o, --images-lock, --save-profile"
+            )
+        _all(given, force=force)
+        return
     if save_profile == "-":
         raise click.UsageError("--save-profile takes the name of a file")
     folder = Path()
@@ -86,6 +100,24 @@ def command(
     talk.say((*outcome.found, *bundle.found, *said))
     if output != "-":
         _report(outcome, folder, written)
+
+
+def _all(given: dict[str, Any], *, force: bool) -> None:
+    """Render a workspace: all of it, or nothing."""
+    from glmdeploy import gitops  # noqa: PLC0415  one profile needs none of it
+
+    try:
+        space = workspace_of(given)
+        rendered = gitops.render(space)
+        gitops.write(space, rendered, force=force)
+    except ProfileError as error:
+        talk.stop(error.diagnostics)
+    except WriteError as error:
+        talk.stop(error.diagnostics, talk.CLOBBER if error.clobber else talk.REFUSED)
+    talk.say(gitops.once(d for one in rendered for d in one.found))
+    for one in rendered:
+        click.echo(one.folder)
+    click.echo(space.folder / gitops.lock.FILE)
 
 
 def _schema(profile: Path, *, force: bool) -> tuple[Diagnostic, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, create_model
 
-from glmdeploy.fields import Strict, Text, dns_label
+from glmdeploy.fields import Strict, Text, dns_label, says
 from glmdeploy.profile import Profile
 
 API_VERSION = "glmdeploy-workspace/v1"
@@ -17,6 +17,7 @@ OWN = frozenset({"apiVersion", "name", "extends"})
 SHARED = OWN | {"cluster", "framework"}
 
 
+@says(pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\]+$")
 def _inside(text: str) -> str:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in text:
