@@ -154,7 +154,8 @@ def test_a_list_is_replaced_whole_and_so_is_a_mapping_by_a_value() -> None:
 @pytest.mark.usefixtures("repository")
 def test_an_option_wins_over_the_environment(run: Callable[..., Result]) -> None:
     shown = run("plan", "profiles/prod.yaml", "--environment", "prod", "--set", "kubernetes.namespace=x", "--explain")
-    assert "kubernetes.namespace          --set kubernetes.namespace, over glmdeploy.yaml:9," in shown.out
+    words = " ".join(shown.out.split())
+    assert "kubernetes.namespace --set kubernetes.namespace, over glmdeploy.yaml:9, profiles/prod.yaml:5," in words
 
 
 @pytest.mark.usefixtures("repository")
@@ -175,7 +176,7 @@ def test_the_search_ends_at_the_root_of_the_git_repository() -> None:
 @pytest.mark.parametrize(
     ("file", "text", "code", "place"),
     [
-        pytest.param("glmdeploy.yaml", WORKSPACE + "x: 1\n", "GLM010", "glmdeploy.yaml:20:1", id="unknown-key"),
+        pytest.param("glmdeploy.yaml", WORKSPACE + "x: 1\n", "GLM010", "glmdeploy.yaml:21:4", id="unknown-key"),
         pytest.param(
             "glmdeploy.yaml",
             WORKSPACE.replace("namespace: inference", "namespac: inference"),
@@ -326,11 +327,11 @@ def _edit_by_hand() -> None:
 
 
 def _delete() -> None:
-    Path("clusters/dev/glm/script/run.sh").unlink()
+    Path("clusters/dev/glm/script/serve.sh").unlink()
 
 
 def _chmod() -> None:
-    Path("clusters/dev/glm/script/run.sh").chmod(0o644)
+    Path("clusters/dev/glm/script/serve.sh").chmod(0o644)
 
 
 def _fewer_targets() -> None:
@@ -346,7 +347,7 @@ def _pin() -> None:
 @pytest.mark.parametrize(
     ("change", "code", "file", "note"),
     [
-        pytest.param(_edit_profile, "GLM530", "script/run.sh", "`profiles/dev.yaml` changed", id="profile"),
+        pytest.param(_edit_profile, "GLM530", "script/serve.sh", "`profiles/dev.yaml` changed", id="profile"),
         pytest.param(
             _edit_environment,
             "GLM530",
@@ -355,9 +356,9 @@ def _pin() -> None:
             id="environment",
         ),
         pytest.param(_edit_by_hand, "GLM531", "kustomization.yaml", "", id="by-hand"),
-        pytest.param(_delete, "GLM532", "script/run.sh", "", id="deleted"),
-        pytest.param(_chmod, "GLM535", "script/run.sh", "", id="mode"),
-        pytest.param(_fewer_targets, "GLM533", "script/run.sh", "`profiles/dev.yaml` changed", id="left-over"),
+        pytest.param(_delete, "GLM532", "script/serve.sh", "", id="deleted"),
+        pytest.param(_chmod, "GLM535", "script/serve.sh", "", id="mode"),
+        pytest.param(_fewer_targets, "GLM533", "script/serve.sh", "`profiles/dev.yaml` changed", id="left-over"),
         pytest.param(
             _pin, "GLM530", "kubernetes/", "the digest of `lmsysorg/sglang:v0.5.21` is sha256:aaa", id="digest"
         ),
@@ -411,7 +412,7 @@ def test_the_diff_is_a_patch_that_git_applies(run: Callable[..., Result], tmp_pa
     patch.write_text(run("check").out, encoding="utf-8")
     _git("apply", str(patch))
     patch.unlink()
-    Path("clusters/dev/glm/script/run.sh").chmod(0o755)
+    Path("clusters/dev/glm/script/serve.sh").chmod(0o755)
     result = run("check")
     assert (result.out, _codes(result)) == ("", ["GLM536"])  # the lock file alone is left
 
@@ -461,10 +462,10 @@ def test_a_missing_lock_file_is_drift(run: Callable[..., Result]) -> None:
 @pytest.mark.usefixtures("repository")
 def test_fix_overwrites_nothing_in_a_folder_that_is_no_bundle(run: Callable[..., Result]) -> None:
     Path("clusters/dev/glm/.glmdeploy.json").unlink()
-    _write("clusters/dev/glm/script/run.sh", "mine\n")
+    _write("clusters/dev/glm/script/serve.sh", "mine\n")
     result = run("check", "--fix")
     assert (result.code, _codes(result)) == (3, ["GLM505"])
-    assert Path("clusters/dev/glm/script/run.sh").read_text(encoding="utf-8") == "mine\n"
+    assert Path("clusters/dev/glm/script/serve.sh").read_text(encoding="utf-8") == "mine\n"
 
 
 @pytest.mark.usefixtures("repository")
@@ -481,7 +482,7 @@ def test_the_json_form_names_every_file(run: Callable[..., Result]) -> None:
     result = run("check", "--format", "json")
     found = [(c["path"], c["kind"]) for b in result.json["bundles"] for c in b["changes"]]
     assert found == [
-        ("clusters/dev/glm/script/run.sh", "missing"),
+        ("clusters/dev/glm/script/serve.sh", "missing"),
         ("clusters/prod/glm/kubernetes/kustomization.yaml", "edited by hand"),
     ]
     assert result.json["differs"]

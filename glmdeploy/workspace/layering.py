@@ -23,7 +23,7 @@ def part(document: Source, at: KeyPath) -> Source:
     node: Any = document.data
     for key in at:
         node = node.get(str(key), {})
-    spans = {path[len(at) :]: span for path, span in document.spans.items() if path[: len(at)] == at}
+    spans = {path[len(at) :]: span for path, span in document.spans.items() if path[: len(at)] == at and path != at}
     return replace(document, data=node, spans=spans)
 
 
