@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from conftest import BUNDLES
+from kubernetes_validate.utils import all_versions
+from packaging.version import Version
 from test_external import CRD_FOLDER, CRDS, custom_objections, kubernetes_versions, schema_objection, tool
 from test_external import run as run_tool
 from test_targets import LEADER, OF_THE_POD
 
 from glmdeploy import pipeline, report, source
+from glmdeploy.diagnostics import render_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +32,7 @@ PROFILES = sorted(p.parent.name for p in BUNDLES.glob("*/kubernetes"))
 GROUPS = [p for p in PROFILES if (BUNDLES / p / "kubernetes/leaderworkerset.yaml").exists()]
 TWO_HOSTS = {"gpu": "h100", "gpus": 16}
 RACK = {"gpu": "gb300", "gpus": 8}
+RACKS = {"gpu": "gb300", "gpus": 16}
 Objects = dict[str, dict[str, Any]]
 
 
@@ -494,11 +498,28 @@ SITES: dict[str, dict[str, Any]] = {
     "ephemeral": {"kubernetes": {"cache": "ephemeral"}},
     "claim": {"model": {"source": {"claim": "weights"}}},
     "folder": {"model": {"source": {"path": "/srv/glm"}}},
+    "image": {"model": {"source": {"oci": "registry.example.com/models/glm:fp8-1", "oci_folder": "models/glm"}}},
+    "s3": {
+        "cluster": TWO_HOSTS,
+        "model": {
+            "source": {"object_store": "s3://weights/glm/fp8", "endpoint": "https://s3.example.com", "region": "eu"}
+        },
+        "secrets": {"object_store": "store"},
+    },
+    "gs": {"model": {"source": {"object_store": "gs://weights/glm"}}, "secrets": {"object_store": "store"}},
+    "racks": {"cluster": RACKS, "layout": {"tp": 8, "replicas": 2}, "framework": {"name": "sglang"}},
 }
 
 
-@pytest.mark.parametrize("site", SITES)
-@pytest.mark.parametrize("version", kubernetes_versions())
+def site_versions(site: str) -> list[str]:
+    """The oldest, the middle and the newest version of the API that knows what the site uses."""
+    if site != "image":
+        return kubernetes_versions()
+    carried = [v for v in dict.fromkeys(all_versions()) if Version(v) >= Version("1.33")]
+    return [carried[0], carried[len(carried) // 2], carried[-1]]
+
+
+@pytest.mark.parametrize(("site", "version"), [(site, version) for site in SITES for version in site_versions(site)])
 def test_schemas_take_what_the_keys_render(tmp_path: Path, site: str, version: str) -> None:
     custom = {*CRDS, "ComputeDomain"}
     objects = [d for d in rendered(tmp_path, **SITES[site]).values() if d["kind"] not in custom]
@@ -528,8 +549,24 @@ def test_checkov_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
     config = BUNDLES.parents[1] / ".ci/checkov.yaml"
     result = run_tool(tmp_path, checkov, "-d", tmp_path, "--config-file", config, "-o", "json")
     summary = json.loads(result.stdout)
+    assert summary["summary"]["parsing_errors"] == 0
+    assert summary["summary"]["passed"] > 100 * len(PROFILES)
     failed = [f"{c['check_id']} {c['resource']}" for c in summary.get("results", {}).get("failed_checks", [])]
     assert (failed, result.returncode) == ([], 0)
+
+
+@pytest.mark.external
+def test_checkov_with_our_exceptions_still_refuses_a_privileged_container(tmp_path: Path) -> None:
+    checkov = tool("checkov")
+    (pod,) = pods(rendered(tmp_path))
+    server(pod)["securityContext"]["privileged"] = True
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "llm"}, "spec": pod["spec"]}
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/pod.yaml").write_text(yaml.safe_dump(manifest))
+    config = BUNDLES.parents[1] / ".ci/checkov.yaml"
+    result = run_tool(tmp_path, checkov, "-d", tmp_path / "bad", "--config-file", config, "-o", "json")
+    failed = {c["check_id"] for c in json.loads(result.stdout)["results"]["failed_checks"]}
+    assert (failed, result.returncode) == ({"CKV_K8S_16"}, 1)
 
 
 @pytest.mark.external
@@ -607,6 +644,148 @@ def test_a_gpu_without_a_known_label_is_left_to_the_user(tmp_path: Path) -> None
     assert "name it in kubernetes.gpu_products" in text
 
 
+# --- weights from an image or an object store ----------------------------------------------------
+
+
+def test_57_an_image_volume_is_mounted_by_its_folder_and_checked_before_the_server(tmp_path: Path) -> None:
+    objects = rendered(tmp_path, **SITES["image"])
+    (pod,) = pods(objects)
+    (volume,) = [v for v in pod["spec"]["volumes"] if v["name"] == "weights"]
+    assert volume["image"] == {"reference": "registry.example.com/models/glm:fp8-1", "pullPolicy": "IfNotPresent"}
+    for container in (*pod["spec"]["initContainers"], server(pod)):
+        (mount,) = [m for m in container["volumeMounts"] if m["name"] == "weights"]
+        assert mount == {"name": "weights", "mountPath": "/models", "subPath": "models/glm", "readOnly": True}
+    assert pod["spec"]["initContainers"][0]["args"] == ["--folder", "/models"]
+    assert "/models" in server(pod)["args"]
+    assert of_kind(objects, "Job") == []
+    assert [c["metadata"]["name"] for c in of_kind(objects, "PersistentVolumeClaim")] == ["t-cache"]
+
+
+def test_an_image_volume_is_named_by_its_digest_and_from_the_mirror(tmp_path: Path) -> None:
+    digest = "sha256:" + "a" * 64
+    name = SITES["image"]["model"]["source"]["oci"]
+    lock = {"format": "glmdeploy-images/v1", "images": {name: digest}}
+    (tmp_path / "images.lock.yaml").write_text(yaml.safe_dump(lock))
+    (pod,) = pods(rendered(tmp_path, **SITES["image"], kubernetes={"image_mirror": "mirror.example.com/all"}))
+    (volume,) = [v for v in pod["spec"]["volumes"] if v["name"] == "weights"]
+    assert volume["image"]["reference"] == f"mirror.example.com/all/{name}@{digest}"
+
+
+@pytest.mark.parametrize("site", ["image", "s3"])
+def test_the_policy_on_digests_asks_for_every_image(tmp_path: Path, site: str) -> None:
+    data = {"apiVersion": "glmdeploy/v1", "name": "t", "targets": ["kubernetes"], "framework": {"name": "vllm"}}
+    data |= {"cluster": {"gpu": "h200", "gpus": 16}, "policy": {"image_digest": "error"}, **SITES[site]}
+    outcome = pipeline.judge(source.parse("p.yaml", yaml.safe_dump(data)))
+    asked = [re.findall("`(.*?)`", d.message)[0].partition(":")[0] for d in outcome.found if d.code == "GLM602"]
+    assert asked == ["vllm/vllm-openai", "registry.example.com/models/glm" if site == "image" else "rclone/rclone"]
+
+
+STORES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "s3": (
+        {
+            "RCLONE_CONFIG_STORE_ENDPOINT": "https://s3.example.com",
+            "RCLONE_CONFIG_STORE_ENV_AUTH": "true",
+            "RCLONE_CONFIG_STORE_PROVIDER": "Other",
+            "RCLONE_CONFIG_STORE_REGION": "eu",
+            "RCLONE_CONFIG_STORE_TYPE": "s3",
+        },
+        {"AWS_ACCESS_KEY_ID": "access-key-id", "AWS_SECRET_ACCESS_KEY": "secret-access-key"},
+    ),
+    "gs": (
+        {"RCLONE_CONFIG_STORE_ENV_AUTH": "true", "RCLONE_CONFIG_STORE_TYPE": "google cloud storage"},
+        {"RCLONE_CONFIG_STORE_SERVICE_ACCOUNT_CREDENTIALS": "service-account"},
+    ),
+}
+
+
+@pytest.mark.parametrize("site", STORES)
+def test_56_the_store_and_its_credentials_are_the_downloads_alone(tmp_path: Path, site: str) -> None:
+    settings, credentials = STORES[site]
+    objects = rendered(tmp_path, **SITES[site])
+    (job,) = of_kind(objects, "Job")
+    download, check = (job["spec"]["template"]["spec"][k][0] for k in ("initContainers", "containers"))
+    assert environment(download) == {**settings, "HOME": "/tmp", "USER": "glm"}  # noqa: S108
+    references = {e["name"]: e["valueFrom"]["secretKeyRef"] for e in download["env"] if "valueFrom" in e}
+    assert references == {variable: {"name": "store", "key": key} for variable, key in credentials.items()}
+    others = [c for pod in pods(objects) for c in (*pod["spec"]["initContainers"], server(pod))]
+    for container in (check, *others):
+        assert not {*settings, *credentials} & {e["name"] for e in container.get("env", [])}
+    assert of_kind(objects, "Secret") == []
+
+
+@pytest.mark.parametrize(
+    ("source_keys", "mount", "folder"),
+    [
+        pytest.param({"object_store": "s3://www/glm/fp8"}, "/models", "/models/www--glm--fp8", id="default"),
+        pytest.param({"object_store": "gs://www", "path": "/srv/llm/glm/"}, "/srv/llm", "/srv/llm/glm", id="named"),
+    ],
+)
+def test_57_a_download_from_a_store_fills_the_folder_that_every_rank_checks_and_reads(
+    tmp_path: Path, source_keys: dict[str, str], mount: str, folder: str
+) -> None:
+    objects = rendered(tmp_path, cluster=TWO_HOSTS, model={"source": source_keys})
+    (job,) = of_kind(objects, "Job")
+    spec = job["spec"]["template"]["spec"]
+    command = [*spec["initContainers"][0]["command"], *spec["initContainers"][0]["args"]]
+    assert command[:4] == ["rclone", "copy", "store:" + source_keys["object_store"][5:], folder]
+    assert spec["containers"][0]["args"] == ["--folder", folder]
+    assert spec["initContainers"][0]["image"].startswith("rclone/rclone:")
+    for pod in pods(objects):
+        (check,) = pod["spec"]["initContainers"]
+        assert check["args"] == ["--folder", folder, "--wait"]
+        assert folder in server(pod)["args"]
+        for container in (check, server(pod), spec["initContainers"][0], spec["containers"][0]):
+            assert [m["mountPath"] for m in container["volumeMounts"] if m["name"] == "weights"] == [mount]
+        (volume,) = [v for v in pod["spec"]["volumes"] if v["name"] == "weights"]
+        assert volume["persistentVolumeClaim"] == {"claimName": "t-weights"}
+    assert objects["PersistentVolumeClaim/t-weights"]["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_57_another_store_is_another_job(tmp_path: Path) -> None:
+    stores = ("s3://www/a", "s3://www/b")
+    found = [of_kind(rendered(tmp_path, model={"source": {"object_store": s}}), "Job") for s in stores]
+    assert len({job["metadata"]["name"] for jobs in found for job in jobs}) == 2
+
+
+def test_58_the_image_that_downloads_is_the_users_where_they_name_one(tmp_path: Path) -> None:
+    site = {"download_image": "registry.example.com/rclone:1", "image_mirror": "mirror.example.com"}
+    (job,) = of_kind(rendered(tmp_path, **{**SITES["gs"], "kubernetes": site}), "Job")
+    spec = job["spec"]["template"]["spec"]
+    assert spec["initContainers"][0]["image"] == "mirror.example.com/registry.example.com/rclone:1"
+    assert spec["containers"][0]["image"].startswith("mirror.example.com/vllm/")
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "at"),
+    [
+        pytest.param({"oci": "glm"}, "GLM011", "oci", id="image-without-tag"),
+        pytest.param({"oci": "a/b:1", "oci_folder": "../x"}, "GLM011", "oci_folder", id="folder-outside"),
+        pytest.param({"oci": "a/b:1", "claim": "c"}, "GLM107", "source", id="two-places"),
+        pytest.param({"claim": "c", "oci_pull": "Always"}, "GLM107", "oci_pull", id="pull-of-a-claim"),
+        pytest.param({"object_store": "https://x/y"}, "GLM011", "object_store", id="scheme"),
+        pytest.param({"object_store": "s3://www/../x"}, "GLM011", "object_store", id="dots"),
+        pytest.param({"object_store": "s3://www/a b"}, "GLM011", "object_store", id="space"),
+        pytest.param({"object_store": "gs://www/x", "region": "eu"}, "GLM107", "region", id="region-of-google"),
+        pytest.param({"object_store": "s3://www/x", "path": "/x"}, "GLM107", "path", id="folder-of-the-root"),
+        pytest.param({"object_store": "s3://www/x", "hub": "o/m"}, "GLM107", "source", id="store-and-hub"),
+        pytest.param({"path": "/a/b", "endpoint": "https://x"}, "GLM107", "endpoint", id="endpoint-of-a-path"),
+    ],
+)
+def test_a_source_that_contradicts_itself_is_refused_at_its_key(keys: dict[str, str], code: str, at: str) -> None:
+    data = {"apiVersion": "glmdeploy/v1", "name": "t", "cluster": {"gpu": "h200", "gpus": 8}}
+    data |= {"framework": {"name": "vllm"}, "model": {"source": keys}}
+    outcome = pipeline.judge(source.parse("p.yaml", yaml.safe_dump(data)))
+    assert [(d.code, str(d.at[-1])) for d in outcome.found] == [(code, at)]
+
+
+def test_56_credentials_in_an_address_are_refused_and_not_shown() -> None:
+    data = {"apiVersion": "glmdeploy/v1", "name": "t", "cluster": {"gpu": "h200", "gpus": 8}}
+    data |= {"framework": {"name": "vllm"}, "model": {"source": {"object_store": "s3://key:topsecret@www/x"}}}
+    outcome = pipeline.judge(source.parse("p.yaml", yaml.safe_dump(data)))
+    assert [d.code for d in outcome.found] == ["GLM011"]
+    assert "topsecret" not in render_text(outcome.found)
+
+
 GIT = {"repository": "https://git.example.com/llm.git", "path": "glm/kubernetes/", "revision": "main"}
 
 
@@ -636,3 +815,32 @@ def test_flux_takes_branches_tags_and_commits(tmp_path: Path, revision: str, wor
 def test_no_site_renders_what_flux_would_substitute(tmp_path: Path, site: str) -> None:
     found = files(tmp_path, **{**SITES[site], "targets": ["kubernetes", "argocd", "flux"], "git": GIT})
     assert all("${" not in text for path, text in found.items() if not path.startswith("Dockerfile"))
+
+
+def test_each_replica_on_racks_has_a_domain_and_a_rule_that_keeps_it_in_one_rack(tmp_path: Path) -> None:
+    objects = rendered(tmp_path, **SITES["racks"])
+    groups = of_kind(objects, "LeaderWorkerSet")
+    assert [g["metadata"]["name"] for g in groups] == ["t-g0", "t-g1"]
+    for index, group in enumerate(groups):
+        domain = f"t-g{index}-nvlink"
+        channel = {"resourceClaimTemplate": {"name": domain}}
+        assert objects[f"ComputeDomain/{domain}"]["spec"] == {"numNodes": 2, "channel": channel}
+        assert group["spec"]["replicas"] == 1
+        template = group["spec"]["leaderWorkerTemplate"]
+        for pod in (template["leaderTemplate"], template["workerTemplate"]):
+            assert pod["spec"]["resourceClaims"] == [{"name": "nvlink", "resourceClaimTemplateName": domain}]
+            (term,) = pod["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+            assert term["topologyKey"] == "nvidia.com/gpu.clique"
+            selected = term["labelSelector"]["matchLabels"]
+            assert selected.items() <= pod["metadata"]["labels"].items()
+            other = groups[1 - index]["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
+            assert not selected.items() <= other["metadata"]["labels"].items()
+    assert len(of_kind(objects, "ComputeDomain")) == 2
+
+
+def test_one_service_and_one_budget_reach_the_groups_of_all_racks(tmp_path: Path) -> None:
+    objects = rendered(tmp_path, **SITES["racks"])
+    leaders = [g["spec"]["leaderWorkerTemplate"]["leaderTemplate"] for g in of_kind(objects, "LeaderWorkerSet")]
+    (service,), (budget,) = of_kind(objects, "Service"), of_kind(objects, "PodDisruptionBudget")
+    for selector in (service["spec"]["selector"], budget["spec"]["selector"]["matchLabels"]):
+        assert all(selector.items() <= pod["metadata"]["labels"].items() for pod in leaders)

@@ -110,6 +110,6 @@ def _wanted(names: tuple[str, ...], found: list[Diagnostic]) -> list[str]:
             continue
         if outcome.plan is None:
             found += outcome.found
-        elif image := images.pulled(outcome.plan.spec):
-            wanted.append(image)
+        else:
+            wanted += images.all_pulled(outcome.plan.spec)
     return [name for name in dict.fromkeys(wanted or ([] if names else images.catalogued())) if "@" not in name]
