@@ -150,10 +150,10 @@ def image_volume_version(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnos
     """Image volumes need a new Kubernetes and container runtime
 
     The volume source `image` came with Kubernetes 1.31 as alpha, is beta from 1.33 (with sub-folders, behind the feature
-    gate ImageVolume of API server and kubelet), on by default from 1.35 and stable from 1.36. An older API server drops
-    the field, and the pod is refused for a volume without a source. The node's container runtime must know it too:
-    containerd 2.1, or CRI-O 1.33 for sub-folders. The whole checkpoint is pulled into each node's image store, which the
-    kubelet's garbage collection watches: it must have the room.
+    gate ImageVolume of API server and kubelet), on by default from 1.35 and stable from 1.36. With the gate off, the pod is
+    refused for a volume without a source. The node's container runtime must know it too: containerd 2.1, or CRI-O 1.33 for
+    sub-folders. The whole checkpoint is pulled into each node's image store, which the kubelet's garbage collection
+    watches: it must have the room.
     """
     spec = plan.spec
     if spec.weights.oci and "kubernetes" in spec.targets and plan.launchable:
