@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from glmdeploy.bundle import refuse_clobber, write_file
 from glmdeploy.diagnostics import Diagnostic, Level, Span, WriteError
-from glmdeploy.examples import EXAMPLES
+from glmdeploy.examples import EXAMPLES, WORKSPACE
 from glmdeploy.fields import KEYWORDS
 from glmdeploy.forms.bound import BoundForm
 from glmdeploy.forms.bundle import BundleForm
@@ -83,6 +83,8 @@ class _Generator(GenerateJsonSchema):
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> Schema:
         found = super().default_schema(schema)
+        if found.get("default", "") is None and schema["schema"]["type"] != "nullable":
+            del found["default"]  # absent, in a layer that need not say everything
         if found.get("type") == "string" and isinstance(found.get("default"), int):
             found["default"] = exact_size(found["default"]) + ("/s" if "/s" in found["pattern"] else "")
         return found
@@ -155,11 +157,11 @@ def profile() -> Schema:
 
 def workspace() -> Schema:
     """`glmdeploy.yaml`: what profiles share, and which bundle goes where."""
-    return of_type("workspace", WorkspaceFile, EXAMPLES)
+    return of_type("workspace", WorkspaceFile, EXAMPLES | WORKSPACE)
 
 
 def lock() -> Schema:
-    """`glmdeploy.lock`: what the bundles of a workspace were rendered from."""
+    """`glmdeploy.lock`: what the bundles were rendered from."""
     return of_type("lock", LockForm)
 
 

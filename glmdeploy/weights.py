@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from glmdeploy import reference
-from glmdeploy.fields import Strict, Text, Word, absolute, clean, dns_name, web_address
+from glmdeploy.fields import Strict, Text, Word, absolute, clean, dns_name, says, web_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +29,12 @@ _BELONGS = {
 }
 _S3_ONLY = ("endpoint", "region")
 # A bucket's name as S3 and Google take it, and keys that need no quoting in a shell, an address or a file name.
-_STORE = re.compile(r"(?:s3|gs)://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](?P<prefix>(?:/[A-Za-z0-9_.+=-]+)*)/?\Z")
+_STORE = r"(s3|gs)://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/(?!\.{1,2}(/|$))[A-Za-z0-9_.+=-]+)*/?"
+# No folder of the path is empty, `.` or `..`.
+_RELATIVE = r"(?!(.*/)?\.{0,2}(/|$)).+"
 
 
+@says(pattern=f"^{reference.TAGGED}$")
 def _image(text: str) -> str:
     """An image with a tag or digest; ValueError otherwise."""
     found = reference.parse(clean(text))
@@ -40,17 +43,18 @@ def _image(text: str) -> str:
     return text
 
 
+@says(pattern=f"^{_RELATIVE}$")
 def _relative(text: str) -> str:
     """A folder below another; ValueError otherwise."""
-    if clean(text).startswith("/") or not {"", ".", ".."}.isdisjoint(text.split("/")):
+    if not re.fullmatch(_RELATIVE, clean(text)):
         raise ValueError("must be a folder without `/` in front and without `..`")
     return text
 
 
+@says(pattern=f"^{_STORE}$")
 def _store(text: str) -> str:
     """The address of a folder in an object store, without a `/` at the end; ValueError otherwise."""
-    match = _STORE.match(text)
-    if not match or not {".", ".."}.isdisjoint(match["prefix"].split("/")):
+    if not re.fullmatch(_STORE, text):
         raise ValueError(
             "must be `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`: letters, digits and `._+=-`, no credentials"
         )

@@ -521,3 +521,23 @@ def test_a_newer_tool_with_the_same_output_is_no_drift(run: Callable[..., Result
     lock["catalogue"] = dict.fromkeys(lock["catalogue"], "0" * 64)
     _write("glmdeploy.lock", json.dumps(lock))
     assert run("check").code == 0
+
+
+def test_the_readme_shows_what_the_commands_print(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for file in ("glmdeploy.yaml", "profiles/glm.yaml"):
+        _write(file, readme.partition(f"```yaml\n# {file}\n")[2].partition("```")[0])
+
+    def shown(command: str) -> str:
+        return readme.partition(f"$ {command}\n")[2].partition("```")[0].partition("$ ")[0]
+
+    plan = run("plan", "profiles/glm.yaml", "--environment", "prod", "--explain").out.splitlines(keepends=True)
+    assert shown("glmdeploy plan profiles/glm.yaml --environment prod --explain | tail -n 8") == "".join(plan[-8:])
+    assert shown("glmdeploy render --all 2>/dev/null") == run("render", "--all").out
+    file = "clusters/dev/glm/kubernetes/deployment.yaml"
+    _write(file, Path(file).read_text(encoding="utf-8").replace("replicas: 1", "replicas: 4"))
+    result = run("check")
+    assert shown("glmdeploy check") == result.out + result.err

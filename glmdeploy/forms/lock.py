@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typing_extensions import TypedDict
 
@@ -39,7 +39,7 @@ class DeploymentLock(TypedDict):
 class LockForm(TypedDict):
     """The whole file."""
 
-    format: Annotated[str, doc("Version of this format.", values=("glmdeploy-lock/v1",))]
+    format: Annotated[Literal["glmdeploy-lock/v1"], doc("Name and version of this form.")]
     tool: Annotated[str, doc("Version of glmdeploy that rendered the bundles.", "0.1.0")]
     templates: Annotated[str, doc("SHA-256 over its templates.", _SHA)]
     catalogue: Annotated[

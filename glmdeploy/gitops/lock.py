@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from glmdeploy.workspace import Deployment
 
 FILE = "glmdeploy.lock"
-FORMAT = "glmdeploy-lock/v1"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def lock(inputs: Iterable[Inputs]) -> LockForm:
     for one in rendered:
         files |= one.catalogue()
     return {
-        "format": FORMAT,
+        "format": "glmdeploy-lock/v1",
         "tool": __version__,
         "templates": _templates(),
         "catalogue": dict(sorted(files.items())),
