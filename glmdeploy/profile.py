@@ -282,6 +282,16 @@ def _fields(at: KeyPath) -> list[str]:
     return list(kind.model_fields) if kind is not None else []
 
 
+def keys(at: KeyPath) -> list[str]:
+    """The keys of the section at ``at`` in the schema's order; none where the names are the user's own."""
+    return _fields(at)
+
+
+def is_map(at: KeyPath) -> bool:
+    """Whether the profile key at ``at`` maps names of the user's own, which may hold dots."""
+    return at in {("env",), ("kubernetes", "node_labels")}
+
+
 def _flat(annotation: Any) -> set[Any]:
     """The types that an annotation is made of."""
     parts = getattr(annotation, "__args__", ())
@@ -296,7 +306,7 @@ def is_text(at: KeyPath) -> bool:
     kind: Any = Profile
     for depth, key in enumerate(at):
         if kind is None or not hasattr(kind, "model_fields") or key not in kind.model_fields:
-            return depth > 0 and at[0] == "env"
+            return is_map(at[:depth])
         annotation = kind.model_fields[key].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
         kind = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)

@@ -15,7 +15,7 @@ from glmdeploy import catalog, pipeline
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
 from glmdeploy.source import Source, controls
 from glmdeploy.upgrade.compare import Change, compare
-from glmdeploy.upgrade.renames import Rename, rename
+from glmdeploy.rules.renames import Rename, rename
 
 if TYPE_CHECKING:
     from glmdeploy.flags import Framework

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from glmdeploy import catalog
 from glmdeploy.commandline import read
+from glmdeploy.diagnostics import Drop, Insert, Put
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from packaging.version import Version
 
     from glmdeploy.commandline import Given
+    from glmdeploy.diagnostics import Edit
     from glmdeploy.flags import Framework, Option
 
 
@@ -55,6 +57,18 @@ def rename(framework: Framework, old: Version, new: Version, words: Sequence[str
             found.append(replace(renamed, beside=more))
             taken |= names
     return tuple(_unsaid(r, taken, options) for r in found)
+
+
+def edits(renames: Iterable[Rename]) -> Iterator[Edit]:
+    """The edits of a profile that make the renames, from the last word on, so that no place moves."""
+    renames = tuple(renames)
+    words = {index: word for r in renames for index, word in r.words.items()}
+    beside = {min(r.words): r.beside for r in renames if r.beside}
+    for index in sorted(words, reverse=True):
+        at, word = ("extra_args", index), words[index]
+        if index in beside:
+            yield Insert(("extra_args", index + 1), beside[index])
+        yield Drop(at) if word is None else Put(at, word)
 
 
 def _unsaid(renamed: Rename, taken: AbstractSet[str], options: Mapping[str, Option]) -> Rename:
