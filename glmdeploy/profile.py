@@ -16,7 +16,7 @@ from pydantic import (
     ValidationError,
 )
 
-from glmdeploy.diagnostics import Diagnostic, ProfileError
+from glmdeploy.diagnostics import Diagnostic, Fix, ProfileError, Quote, Rekey
 from glmdeploy.fields import (
     AUTO,
     Auto,
@@ -221,7 +221,7 @@ def parse(source: Source) -> Profile:
     try:
         return Profile.model_validate(source.data)
     except ValidationError as error:
-        raise ProfileError(source.place(_dedupe(_explain(e) for e in error.errors(include_url=False)))) from None
+        raise ProfileError(source.place(_dedupe(_explain(e, source.data) for e in error.errors(include_url=False)))) from None
 
 
 def _dedupe(found: Any) -> list[Diagnostic]:
@@ -232,12 +232,12 @@ def _dedupe(found: Any) -> list[Diagnostic]:
     return [d for at, d in kept.items() if not any(other != at and other[: len(at)] == at for other in kept)]
 
 
-def _explain(error: ErrorDetails) -> Diagnostic:
+def _explain(error: ErrorDetails, data: dict[str, Any]) -> Diagnostic:
     at = _keys(error["loc"])
     dotted = ".".join(str(k) for k in at) or "the document"
     kind = error["type"]
     if kind == "extra_forbidden":
-        return Diagnostic("GLM010", f"unknown key `{dotted}`", at=at, hint=_near(at))
+        return Diagnostic("GLM010", f"unknown key `{dotted}`", at=at, hint=_near(at), fix=_renamed(at, data))
     if kind == "missing":
         return Diagnostic("GLM012", f"`{dotted}` is missing", at=at)
     if at == ("apiVersion",):
@@ -245,11 +245,27 @@ def _explain(error: ErrorDetails) -> Diagnostic:
     reason = error["msg"].removeprefix("Value error, ")
     if "bidirectional" in reason:
         return Diagnostic("GLM014", f"`{dotted}`: {reason}", at=at)
-    hint = "write it in quotes" if kind == "string_type" and isinstance(error["input"], int | float) else ""
+    hint = _QUOTES if kind == "string_type" and isinstance(error["input"], int | float) else ""
+    fix = Fix(f"`{dotted}` is a string: what was written, in quotes", (Quote(at),)) if hint == _QUOTES else None
     if error["input"] is None:
         hint = "give a value, or leave the key out"
-    return Diagnostic("GLM011", f"`{dotted}`: {reason[:1].lower()}{reason[1:]}", at=at, hint=hint)
+    return Diagnostic("GLM011", f"`{dotted}`: {reason[:1].lower()}{reason[1:]}", at=at, hint=hint, fix=fix)
 
+
+def _renamed(at: KeyPath, data: Any) -> Fix | None:
+    """Another name for an unknown key, where only one is near, nothing has it, and no other key could want it."""
+    for key in at[:-1]:
+        data = data[key]
+    known = _fields(at[:-1])
+    wanted = {key: _close(str(key), known, 2) for key in data if key not in known}
+    near = wanted.get(at[-1], [])
+    if len(near) != 1 or near[0] in data or sum(near[0] in names for names in wanted.values()) > 1:
+        return None
+    dotted = ".".join(map(str, at))
+    return Fix(f"`{dotted}` becomes `{near[0]}`", (Rekey(at, near[0]),))
+
+
+_QUOTES = "write it in quotes"
 
 # What pydantic adds to a place for the members of a union or a validator.
 _INNER = re.compile(
@@ -261,11 +277,15 @@ def _keys(loc: tuple[int | str, ...]) -> KeyPath:
     return tuple(k for k in loc if isinstance(k, int) or not _INNER.match(k))
 
 
-def _near(at: KeyPath) -> str:
+def _close(text: str, names: list[str], most: int) -> list[str]:
     import difflib  # noqa: PLC0415  only for a mistake
 
+    return difflib.get_close_matches(text, names, n=most)
+
+
+def _near(at: KeyPath) -> str:
     names = _fields(at[:-1])
-    close = difflib.get_close_matches(str(at[-1]), names, n=1)
+    close = _close(str(at[-1]), names, 1)
     if close:
         return f"did you mean `{close[0]}`?"
     return f"known here: {', '.join(names)}" if names else ""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glmdeploy import resources, source
 from glmdeploy.bundle import write_file
 from glmdeploy.diagnostics import Diagnostic, Span, WriteError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _BOM = "\ufeff"
 

@@ -52,6 +52,12 @@ be green.""",
 `lint --argv` looks for what starts the framework's server (`vllm serve`, `python3 -m sglang.launch_server`, an image
 whose entry point does) in shell text or in a JSON list of strings, and takes options alone as well. Quotes, comments,
 continued lines, here-documents, arrays and variables that are set once are read as a shell reads them.""",
+    "GLM050": """A shipped profile is not changed
+
+Profiles inside the installed package are replaced with its next release. Copy the file, and change the copy.""",
+    "GLM051": """The file was changed meanwhile
+
+Between reading the file and writing it, somebody else wrote it. Theirs stays, and nothing is written.""",
     "GLM101": """Unknown GPU
 
 The hint lists the nearest names; `glmdeploy list gpus` shows all of them with their aliases.""",
@@ -105,8 +111,9 @@ It was not written by glmdeploy, or was edited since. `.glmdeploy.json` in a bun
 checksums. Other files are never touched. Move the file away, edit the profile instead, or pass `--force`. Exit code 3.""",
     "GLM511": """The profile cannot be changed in place
 
-`upgrade --write` changes the version and the renamed words where they stand. An anchor, an alias or a block scalar at
-these places would change something else with them. Nothing is written; edit the file by hand.""",
+`set`, `lint --fix` and `upgrade --write` change values where they stand and load the result again. Nothing is written
+where something else would change with them: an alias or a merge key brings the value along from elsewhere, an alias
+elsewhere takes it from here, or it stands in a block scalar. Edit the file by hand.""",
     "GLM610": """Not a file of image digests
 
 It holds `format: glmdeploy-images/v1` and `images`, which maps a reference with a tag to `sha256:` and 64 hexadecimal

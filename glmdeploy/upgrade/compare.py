@@ -13,9 +13,9 @@ from glmdeploy.frameworks import ENGINES
 from glmdeploy.partition import describe
 from glmdeploy.report import API_KEY, LEADER
 from glmdeploy.rules.arguments import parse
+from glmdeploy.rules.renames import first_with, last_with
 from glmdeploy.targets import common
 from glmdeploy.units import tokens
-from glmdeploy.rules.renames import first_with, last_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
