@@ -221,7 +221,9 @@ def parse(source: Source) -> Profile:
     try:
         return Profile.model_validate(source.data)
     except ValidationError as error:
-        raise ProfileError(source.place(_dedupe(_explain(e, source.data) for e in error.errors(include_url=False)))) from None
+        raise ProfileError(
+            source.place(_dedupe(_explain(e, source.data) for e in error.errors(include_url=False)))
+        ) from None
 
 
 def _dedupe(found: Any) -> list[Diagnostic]:

@@ -9,9 +9,10 @@ import click
 
 from glmdeploy import catalog, pipeline
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
+from glmdeploy.edit.assign import value_of
 from glmdeploy.fields import MAX_GPUS
-from glmdeploy.profile import API_VERSION, is_list, is_text
-from glmdeploy.source import Source, controls, from_options, scalar
+from glmdeploy.profile import API_VERSION, is_text
+from glmdeploy.source import Source, controls, from_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,7 +169,7 @@ class _Builder:
             )
         _checked(text, "--set")
         at: KeyPath = tuple(key.split("."))
-        self.put(at, _set_value(at, value, place), place)
+        self.put(at, value_of(at, value, place), place)
 
     def put(self, at: KeyPath, value: Any, place: str) -> None:
         node = self.data
@@ -208,16 +209,6 @@ def _checked(value: str, option: str) -> str:
 def _typed(at: KeyPath, value: str) -> Any:
     """An option's text as YAML would have it: a number where the key is one, else the text."""
     return int(value) if not is_text(at) and re.fullmatch(r"[+-]?\d{1,12}", value) else value
-
-
-def _set_value(at: KeyPath, value: str, place: str) -> Any:
-    if is_text(at):
-        return value
-    try:
-        parsed = scalar(value)
-    except ProfileError as error:
-        raise _refused("GLM015", f"`{'.'.join(map(str, at))}`: {error.diagnostics[0].message}", place) from None
-    return [value] if is_list(at) and not isinstance(parsed, list) else parsed
 
 
 def _refused(code: str, message: str, place: str, hint: str = "") -> ProfileError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from glmdeploy import pipeline, source
+from glmdeploy import source
 from glmdeploy.diagnostics import Diagnostic, Drop, Level, ProfileError, Put, Span
 from glmdeploy.edit import files
 from glmdeploy.edit.apply import apply
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from glmdeploy.diagnostics import Edit, KeyPath
+    from glmdeploy.diagnostics import KeyPath
     from glmdeploy.pipeline import Outcome
 
 
@@ -69,13 +69,14 @@ def edit(path: Path, settings: Sequence[str], unset: Sequence[str] = ()) -> Edit
     ProfileError or WriteError when file or settings cannot be read, or the place cannot be changed in place.
     """
     file = files.read(path)
-    document = source.parse(str(path), file.text)
-    puts = [Put(*assignment(setting)) for setting in settings]
-    edits: list[Edit] = [*puts]
-    edits += [Drop(at) for at in map(_key, unset) if _stands(document.data, at)]
-    text = apply(str(path), file.text, edits)
-    after = source.parse(str(path), text)
-    return Edited(file, text, pipeline.judge(document), pipeline.judge(after), tuple(p.at for p in puts))
+    puts, gone = [Put(*assignment(setting)) for setting in settings], [_key(key) for key in unset]
+    places = [*(p.at for p in puts), *gone]
+    if twice := next((at for at in places if places.count(at) > 1), None):
+        raise _refused("GLM015", f"`{'.'.join(map(str, twice))}` is named twice", "")
+    before = file.judged(file.text)
+    drops = [Drop(at) for at in gone if _stands(before.source.data, at)]
+    text = apply(str(path), file.text, [*puts, *drops])
+    return Edited(file, text, before, file.judged(text), tuple(p.at for p in puts))
 
 
 def assignment(text: str, option: str = "") -> tuple[KeyPath, Any]:
@@ -87,7 +88,7 @@ def assignment(text: str, option: str = "") -> tuple[KeyPath, Any]:
     if bad := source.controls(value):
         message = f"a control or bidirectional character is not allowed: {bad}"
         raise _refused("GLM014", message, f"{option}{ascii(name)[1:-1]}")
-    return at, _value(at, value, f"{option}{name}")
+    return at, value_of(at, value, f"{option}{name}")
 
 
 def _key(text: str, option: str = "") -> KeyPath:
@@ -103,15 +104,18 @@ def _key(text: str, option: str = "") -> KeyPath:
     return tuple(parts)
 
 
-def _value(at: KeyPath, text: str, place: str) -> Any:
-    """A value as YAML has it; where the schema has a string it is one, and where a list, one value is one item."""
+def value_of(at: KeyPath, text: str, place: str) -> Any:
+    """A value as YAML has it; where the schema has a string it is one, and where a list, one value is one item.
+
+    ProfileError (GLM015) at ``place`` when it is no YAML.
+    """
     if is_text(at):
         return text
     try:
         parsed = source.scalar(text)
     except ProfileError as error:
         raise _refused("GLM015", f"`{'.'.join(map(str, at))}`: {error.diagnostics[0].message}", place) from None
-    return [text if isinstance(parsed, str) else parsed] if is_list(at) and not isinstance(parsed, list) else parsed
+    return [parsed] if is_list(at) and not isinstance(parsed, list) else parsed
 
 
 def _stands(data: Any, at: KeyPath) -> bool:

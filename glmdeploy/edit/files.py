@@ -6,12 +6,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glmdeploy import resources, source
+from glmdeploy import pipeline, resources, source
 from glmdeploy.bundle import write_file
 from glmdeploy.diagnostics import Diagnostic, Span, WriteError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from glmdeploy.pipeline import Outcome
 
 _BOM = "\ufeff"
 
@@ -23,6 +25,10 @@ class File:
     path: Path
     text: str
     mark: str
+
+    def judged(self, text: str) -> Outcome:
+        """The file with another text, judged as `lint` would; ProfileError when that is no document."""
+        return pipeline.judge(source.parse(str(self.path), text))
 
     def write(self, text: str) -> None:
         """Replace the text, atomically and through a link; WriteError, also where the file was changed meanwhile."""

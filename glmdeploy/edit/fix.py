@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glmdeploy import pipeline, source
 from glmdeploy.diagnostics import Level, ProfileError, WriteError
 from glmdeploy.edit import files
 from glmdeploy.edit.apply import apply
@@ -59,7 +58,7 @@ def mend(names: Iterable[str], *, write: bool) -> tuple[list[Fixed], list[Diagno
 def mended_text(file: files.File) -> Fixed:
     """Every safe fix in the text of one profile; nothing is written."""
     fixed = Fixed(file, file.text)
-    outcome = _judged(file, file.text)
+    outcome = file.judged(file.text)
     tried: set[tuple[str, KeyPath]] = set()
     while len(fixed.done) < MOST:
         left = [(d, d.fix) for d in outcome.found if d.fix and (d.code, d.at) not in tried]
@@ -69,16 +68,12 @@ def mended_text(file: files.File) -> Fixed:
         peers = [(d, fix) for d, fix in left if fix.edits == edits]  # several diagnostics may have one cure
         tried |= {(d.code, d.at) for d, _ in peers}
         text = _applied(fixed, edits)
-        after = _judged(file, text)
+        after = file.judged(text)
         if text != fixed.text and _safe(outcome, after):
             fixed.text, outcome = text, after
             fixed.done += [(d.code, fix.message) for d, fix in peers]
             tried.clear()
     return fixed
-
-
-def _judged(file: files.File, text: str) -> Outcome:
-    return pipeline.judge(source.parse(str(file.path), text))
 
 
 def _applied(fixed: Fixed, edits: Iterable[Edit]) -> str:
