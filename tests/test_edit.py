@@ -68,7 +68,7 @@ extra_args:
         pytest.param("a: 1\r\nb:\n   c: 1\r\nd: 1\n", [Put(("b", "e"), 2)], "a: 1\r\nb:\n   c: 1\r\n   e: 2\r\nd: 1\n", id="mixed"),
         pytest.param("a: &x 1\nb: 2\n", [Put(("a",), 3)], "a: &x 3\nb: 2\n", id="an-anchor-nobody-uses-stays"),
         pytest.param("a: &x 1\nb: *x\n", [Put(("b",), 3)], "a: &x 1\nb: 3\n", id="an-alias-is-replaced"),
-        pytest.param("a: &x {c: 1}\nb:\n  <<: *x\n  d: 1\n", [Put(("b", "c"), 2)], "a: &x {c: 1}\nb:\n  <<: *x\n  d: 1\n  c: 2\n", id="a-merged-key-is-overridden"),
+        pytest.param("a: &x {c: 1}\nb:\n  <<: *x\n", [Put(("b", "c"), 2)], "a: &x {c: 1}\nb:\n  <<: *x\n  c: 2\n", id="a-merged-key-is-overridden"),
         pytest.param("a: &x {c: 1}\nb: {<<: *x}\n", [Put(("b", "c"), 2)], "a: &x {c: 1}\nb: {<<: *x, c: 2}\n", id="in-flow-style"),
         pytest.param("a: [x, y]  # c\n", [Put(("a",), ["x", "z", "w"])], "a: [x, z, w]  # c\n", id="flow-list"),
         pytest.param("a:\n  - x # 1\n  # about y\n  - y\n", [Put(("a",), ["y"])], "a:\n  # 1\n  # about y\n  - y\n", id="block-list"),
@@ -99,22 +99,14 @@ def test_only_the_change_changes(old: str, edits: list[Edit], new: str) -> None:
     [
         (("layout", "tp"), 8, "    # image: me/sglang:1\n", "layout:\n    tp: 8\n"),
         (("cluster", "fabric"), "tcp", "    gpus: 8\n", "    fabric: tcp\n"),
-        (("model", "checkpoint"), "fp8", "name: 'cp'   # context parallel\n", "\nmodel:\n    checkpoint: fp8\n"),
+        (("model", "checkpoint"), "fp8", "name: 'cp'   # context parallel\n", "model:\n    checkpoint: fp8\n"),
         (("serving", "port"), 8080, "    context: 64K\n", "    port: 8080\n"),
         (("framework", "image"), "me:1", "    version: 0.10   # pinned in July\n", '    image: "me:1"\n'),
-        (("env", "A"), "8", "    context: 64K\n\n", ""),
+        (("env", "A"), "8", "    context: 64K\n", '\nenv:\n    A: "8"\n'),
     ],
 )
 def test_a_new_key_goes_where_the_schema_has_it(at: KeyPath, value: Any, after: str, added: str) -> None:
-    new = apply("p.yaml", BLOCK, [Put(at, value)])
-    if at[0] == "env":  # before extra_args in the schema, after serving
-        added = '\nenv:\n    A: "8"\n'
-        after = "    context: 64K\n"
-    if at == ("framework", "image"):
-        after += "    # image: me/sglang:1\n"
-    if at == ("model", "checkpoint"):
-        added = "model:\n    checkpoint: fp8\n"
-    assert new == BLOCK.replace(after, after + added)
+    assert apply("p.yaml", BLOCK, [Put(at, value)]) == BLOCK.replace(after, after + added)
 
 
 @pytest.mark.parametrize(
@@ -162,11 +154,12 @@ def test_sections_of_free_names_are_known() -> None:
     assert all(map(is_map, found))
 
 
-# A profile-shaped text in somebody's own style: the data, and how each part of it is written.
-_COMMENT = st.sampled_from(["", "  # why", " # a: 'b'", "\t# \u00fcber"])
-_GAP = st.sampled_from(["", "\n", "# a line\n", "\n# [two]\n\n"])
-_WORD = st.sampled_from(["x", "--tp=8", "'it''s'", '"a # b"', "64K", "'0.10'", "a/b", "\u00e9", '""'])
-_SCALARS = {"8": 8, "true": True, "0.90": 0.9, "~": None, **{w: None for w in ()}}
+# A profile-shaped text in somebody's own style; a comment holds `c!`, which no value does.
+_COMMENT = st.sampled_from(["", "  # c! why", " # c! 'b': [", " # \u00fcber c!"])
+_GAP = st.sampled_from(["", "\n", "# c! a line\n", "\n# c! {two\n\n"])
+_WORD = st.sampled_from(
+    ["x", "--tp=8", "'it''s'", '"a # b"', "64K", "'0.10'", "a/b", "\u00e9", '""', "8", "true", "0.90", "~"]
+)
 
 
 @st.composite
@@ -176,13 +169,16 @@ def _texts(draw: st.DrawFn) -> str:
     lines = [draw(_GAP)]
     for name in draw(st.permutations(["name", "serving", "extra_args", "layout"])):
         lines.append(draw(_GAP))
-        scalar = draw(_WORD | st.sampled_from(list(_SCALARS)))
         if name == "name":
-            lines.append(f"name: {scalar}{draw(_COMMENT)}\n")
+            lines.append(f"name: {draw(_WORD)}{draw(_COMMENT)}\n")
         elif name == "extra_args":
             words = draw(st.lists(_WORD, min_size=1, max_size=3))
-            block = "".join(f"{dash}{w}{draw(_COMMENT)}\n{draw(st.sampled_from(['', '  # in', '#']))}\n" for w in words)
-            lines.append(draw(st.sampled_from([f"extra_args:{draw(_COMMENT)}\n{block}", f"extra_args: [{', '.join(words)}]\n"])))
+            block = "".join(
+                f"{dash}{w}{draw(_COMMENT)}\n{draw(st.sampled_from(['', '  # c! in', '# c!']))}\n" for w in words
+            )
+            lines.append(
+                draw(st.sampled_from([f"extra_args:{draw(_COMMENT)}\n{block}", f"extra_args: [{', '.join(words)}]\n"]))
+            )
         else:
             keys = draw(st.lists(st.sampled_from(["context", "port", "tp"]), min_size=1, unique=True))
             inner = "".join(f"{' ' * step}{k}: {draw(_WORD)}{draw(_COMMENT)}\n{draw(_GAP)}" for k in keys)
@@ -216,7 +212,11 @@ def _common(one: str, other: str) -> tuple[str, str]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(text=_texts(), value=_VALUES, at=st.sampled_from([("name",), ("serving", "context"), ("layout", "tp"), ("serving", "port")]))
+@given(
+    text=_texts(),
+    value=_VALUES,
+    at=st.sampled_from([("name",), ("serving", "context"), ("layout", "tp"), ("serving", "port")]),
+)
 def test_a_value_is_put_and_no_other_byte_moves(text: str, value: Any, at: KeyPath) -> None:
     before = source.parse("p.yaml", text).data
     new = apply("p.yaml", text, [Put(at, value)])
@@ -246,17 +246,16 @@ def test_what_goes_takes_no_comment_and_no_other_line_along(text: str, data: st.
         return
     new = apply("p.yaml", text, [Drop(at)])
     assert _comments(new) == _comments(text)
-    assert set(map(str.strip, new.splitlines())) - set(map(str.strip, text.splitlines())) <= _left(text, new)
-    assert bool(re.search(r"[\r\n]\Z", new)) == bool(re.search(r"[\r\n]\Z", text))
+    assert set(map(str.strip, new.splitlines())) - set(map(str.strip, text.splitlines())) <= _left(new)
+    if text.endswith("\n"):
+        assert new.endswith("\n")
 
 
 def _comments(text: str) -> list[str]:
-    """The comments of a text, by YAML 1.1's own scanner: quotes and words hold none of the generated ones."""
-    bare = re.sub(r"'(?:[^'\n]|'')*'(?=[\s,\]}]|\Z)|\"[^\"\n]*\"", "Q", re.sub(r"#[^\r\n]*", lambda m: m[0].replace("'", "`").replace('"', "`"), text.replace('"a # b"', "Q")))
-    return [c.strip() for c in re.findall(r"(?:(?<=\s)|^)#[^\r\n]*", bare, re.MULTILINE)]
+    return [m[0].strip() for m in re.finditer(r"#[^#\r\n]*c![^\r\n]*", text)]
 
 
-def _left(text: str, new: str) -> set[str]:
+def _left(new: str) -> set[str]:
     """Lines that may be new: a comment that stood behind what went, and the line of a flow collection or its emptied key."""
     return {line.strip() for line in new.splitlines() if line.strip().startswith("#") or "[" in line or "{" in line}
 
@@ -270,7 +269,10 @@ def test_a_list_becomes_another_and_keeps_its_comments(text: str, words: list[st
 
 
 @settings(max_examples=200, deadline=None)
-@given(value=_VALUES.filter(lambda v: isinstance(v, str)), old=st.sampled_from(["a: x\n", "a: 'x'\n", 'a: "x"\n', "{a: x}\n", "b: 1\n"]))
+@given(
+    value=_VALUES.filter(lambda v: isinstance(v, str)),
+    old=st.sampled_from(["a: x\n", "a: 'x'\n", 'a: "x"\n', "{a: x}\n", "b: 1\n"]),
+)
 def test_both_versions_of_yaml_read_a_string_as_itself(value: str, old: str) -> None:
     new = apply("p.yaml", old, [Put(("a",), value)])
     assert yaml11.safe_load(new)["a"] == value == source.parse("p.yaml", new).data["a"]

@@ -86,7 +86,7 @@ def command(
     else:
         talk.say(found)
         sys.stderr.flush()
-        click.echo(f"{_count(len(names), noun)}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+        click.echo(f"{_count(len(names), noun)}: {_count(errors, 'error')}, {_count(warnings, 'warning')}", err=diff)
     sys.exit(talk.REFUSED if errors else talk.OK)
 
 

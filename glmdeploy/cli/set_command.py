@@ -39,7 +39,7 @@ def command(words: tuple[str, ...], *, unset: tuple[str, ...], dry_run: bool, ch
     Examples:
       glmdeploy set prod.yaml serving.context=128K layout.tp=8
       glmdeploy set prod.yaml --unset serving.port --dry-run
-      glmdeploy set prod.yaml 'targets=[compose, kubernetes]' env.OMP_NUM_THREADS=8
+      glmdeploy set prod.yaml 'targets=[script]' env.OMP_NUM_THREADS=8
     """
     path, settings = _split(words)
     if not settings and not unset:

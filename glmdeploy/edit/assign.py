@@ -52,7 +52,7 @@ class Edited:
         """Whether the change has to do with an error: it was not there, or the value that was set is refused itself."""
         old = (d.code, d.at) in {(o.code, o.at) for o in self.before.found}
         own = any(d.at[: len(at)] == at for at in self.keys)
-        if own and self.after.profile is None:
+        if d.at in self.keys or (own and self.after.profile is None):
             return True
         return not old and (own or _stage(self.after) <= _stage(self.before))
 

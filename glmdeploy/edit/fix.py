@@ -69,7 +69,7 @@ def mended_text(file: files.File) -> Fixed:
         tried |= {(d.code, d.at) for d, _ in peers}
         text = _applied(fixed, edits)
         after = file.judged(text)
-        if text != fixed.text and _safe(outcome, after):
+        if text != fixed.text and safe(outcome, after):
             fixed.text, outcome = text, after
             fixed.done += [(d.code, fix.message) for d, fix in peers]
             tried.clear()
@@ -85,7 +85,7 @@ def _applied(fixed: Fixed, edits: Iterable[Edit]) -> str:
         return fixed.text
 
 
-def _safe(before: Outcome, after: Outcome) -> bool:
+def safe(before: Outcome, after: Outcome) -> bool:
     """Whether a fix left an accepted profile accepted, and its plan as it was."""
     if before.plan is None or after.plan is None:
         return before.plan is None

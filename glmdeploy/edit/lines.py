@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import GlmdeployError
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from glmdeploy.diagnostics import KeyPath
     from glmdeploy.edit.tree import Node, Tree
 
+_DASH = re.compile(r"([ \t]*)-[ \t]+(?:&\S+[ \t]*)?")
 Splice = tuple[int, int, str]
 
 
@@ -43,7 +45,7 @@ def below(tree: Tree, node: Node, indent: int, new: str) -> Splice:
 def dash(tree: Tree, item: Node) -> int:
     """Where the dash of a block's item stands; BlockedError where its line holds something before it."""
     start = tree.line_start(item.start)
-    found = tree.text.find("-", start, item.start)
-    if found < 0 or tree.text[start:found].strip():
+    found = _DASH.fullmatch(tree.text, start, item.start)
+    if found is None:
         raise BlockedError(f"`{dotted(item.at)}` does not stand on a line of its own")
-    return found
+    return found.end(1)
