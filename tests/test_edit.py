@@ -81,6 +81,7 @@ extra_args:
         pytest.param("a:\n  b: 1\nd: 1\n", [Drop(("a", "b"))], "a: {}\nd: 1\n", id="the-only-key-goes"),
         pytest.param("a: 1\nb:\n  # in b\n  c: '# no' # yes\n", [Drop(("b",))], "a: 1\n  # in b\n# yes\n".replace("  # in", "# in"), id="a-section-goes"),
         pytest.param("a: 1\nb: 2", [Drop(("b",))], "a: 1", id="the-last-line-goes"),
+        pytest.param("a: 1\r\nb: 2", [Drop(("b",))], "a: 1", id="the-last-line-goes-with-crlf"),
         pytest.param("a: {x: 1, y: 2}\n", [Drop(("a", "y"))], "a: {x: 1}\n", id="a-flow-key-goes"),
         pytest.param("a: {x: 1}\n", [Drop(("a", "x"))], "a: {}\n", id="the-only-flow-key-goes"),
         pytest.param("'a' : 1 # c\n", [Rekey(("a",), "b")], "'b' : 1 # c\n", id="another-name"),

@@ -71,7 +71,8 @@ def _lines(tree: Tree, node: Node) -> Splice:
         return start, after, kept
     if kept:  # the file's last line keeps its lack of a line break
         return start, after, kept.rstrip("\r\n")
-    return len(text[:start]) - len(tree.newline(start - 1)) if start else 0, after, ""
+    crlf = text[:start].endswith("\r\n")
+    return max(0, start - (2 if crlf else 1)), after, ""
 
 
 def _comments(tree: Tree, node: Node, start: int, end: int) -> Iterator[str]:
