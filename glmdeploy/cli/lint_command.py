@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glmdeploy import argv, pipeline
-from glmdeploy.cli import talk
+from glmdeploy.cli import fixing, talk
 from glmdeploy.diagnostics import Level, ProfileError
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="For people, or for programs.",
 )
+@click.option("--fix", is_flag=True, help="Make the safe fixes first, comments and order kept; then judge.")
+@click.option("--diff", is_flag=True, help="Print what --fix would change as a unified diff, and write nothing.")
 def command(
     paths: tuple[str, ...],
     *,
@@ -43,6 +45,8 @@ def command(
     framework: str | None,
     framework_version: str | None,
     form: str,
+    fix: bool,
+    diff: bool,
 ) -> None:
     """Run every rule over profiles, memory included.
 
@@ -58,6 +62,7 @@ def command(
     Examples:
       glmdeploy lint profiles/
       glmdeploy lint prod.yaml staging.yaml --format json
+      glmdeploy lint profiles/ --fix
       glmdeploy lint --bundle deploy/glm
       glmdeploy lint --framework vllm --framework-version 0.33.0 --argv run.sh
     """
@@ -65,6 +70,8 @@ def command(
         raise click.UsageError("give PATH..., or --bundle DIR, or --argv FILE with --framework")
     if framework_version and not argv_file:
         raise click.UsageError("--framework-version goes with --argv: a profile names its own")
+    if (fix or diff) and (not paths or (diff and form != "text")):
+        raise click.UsageError("--fix and --diff go with PATH..., and --diff with --format text")
     noun = "command line" if argv_file else "file" if bundle else "profile"
     if bundle:
         names, found = pipeline.lint_bundle(bundle)
@@ -72,6 +79,7 @@ def command(
         names, found = [argv_file], _argv(framework, framework_version, argv_file)
     else:
         names, found = pipeline.find_profiles(paths)
+        found += fixing.fix(names, write=not diff) if fix or diff else []
         found += [d for name in names for d in pipeline.lint(name)]
     errors, warnings = (sum(d.level is level for d in found) for level in (Level.ERROR, Level.WARNING))
     if form == "json":
@@ -79,7 +87,7 @@ def command(
     else:
         talk.say(found)
         sys.stderr.flush()
-        click.echo(f"{_count(len(names), noun)}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+        click.echo(f"{_count(len(names), noun)}: {_count(errors, 'error')}, {_count(warnings, 'warning')}", err=diff)
     sys.exit(talk.REFUSED if errors else talk.OK)
 
 
