@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-import json
+import difflib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from glmdeploy import argv, pipeline
+from glmdeploy import rules
+from glmdeploy.bundle import write_file
 from glmdeploy.cli import talk
-from glmdeploy.diagnostics import Level, ProfileError
+from glmdeploy.diagnostics import Diagnostic, Level, Span, WriteError
+from glmdeploy.lint import FORMATS, run
+from glmdeploy.lint.choice import Choice, codes
+from glmdeploy.lint.text import summary
 
 if TYPE_CHECKING:
-    from glmdeploy.diagnostics import Diagnostic
+    from glmdeploy.lint.report import Report
+
+
+def _codes(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    del context, parameter
+    try:
+        return codes(value, rules.pages())
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _outputs(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    del context, parameter
+    found = [(form, file) for form, _, file in (v.partition("=") for v in value)]
+    for form, file in found:
+        if form not in FORMATS:
+            near = difflib.get_close_matches(form, FORMATS, n=1)
+            known = f"did you mean {near[0]}?" if near else f"known: {', '.join(FORMATS)}"
+            raise click.BadParameter(f"no format {ascii(form)}: {known}")
+        if not file:
+            raise click.BadParameter(f"write it as {form}=FILE")
+    if len({file for _, file in found}) < len(found):
+        raise click.BadParameter("two reports cannot be written to one file")
+    return tuple(found)
 
 
 @click.command(name="lint")
@@ -27,12 +55,36 @@ if TYPE_CHECKING:
     help="With --argv: for which release. Default: the one that `render` takes.",
 )
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
+    "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="What to print."
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FMT=FILE",
+    callback=_outputs,
+    help="Also write a report in a format, such as sarif=lint.sarif; - prints; repeatable.",
+)
+@click.option(
+    "--severity",
+    type=click.Choice([level.value for level in Level]),
+    default=Level.NOTE.value,
     show_default=True,
-    help="For people, or for programs.",
+    help="The least level that is said and counted.",
+)
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="CODES",
+    callback=_codes,
+    help="Say these codes alone, such as GLM2,GLM305. Errors that keep rules from running (GLM0, GLM1) stay.",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="CODES",
+    callback=_codes,
+    help="Leave out warnings and notes with these codes. Errors stay.",
 )
 def command(
     paths: tuple[str, ...],
@@ -42,21 +94,33 @@ def command(
     framework: str | None,
     framework_version: str | None,
     form: str,
+    outputs: tuple[tuple[str, str], ...],
+    severity: str,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
 ) -> None:
-    """Run every rule over profiles, memory included.
+    """Run every rule over profiles, memory included, and check bundles.
 
-    PATH is a profile, the name of a shipped one, or a folder: then every .yaml
-    and .yml file below it with our apiVersion. Exit code 1 when any profile has
-    an error.
+    PATH is a profile, the name of a shipped one, or a folder: then every
+    profile below it (a .yaml or .yml file with our apiVersion) and every
+    bundle (a folder with .glmdeploy.json), hidden folders left out. Exit code
+    1 when there is an error.
 
-    --bundle judges files instead: what an API server would refuse or should
+    Of a bundle's files it says what an API server would refuse or should
     (names, selectors, volumes, resources, references, probes, fields), images
     that move, and Compose files. render runs the same checks before it writes.
+    --bundle takes any folder of manifests.
+
+    In a YAML file, `# glmdeploy: ignore[GLM204] and why` silences warnings and
+    notes of its line; alone on a line, of the line below; before the first
+    key, of the whole file. Errors are never silenced.
 
     \b
     Examples:
       glmdeploy lint profiles/
       glmdeploy lint prod.yaml staging.yaml --format json
+      glmdeploy lint . --format github --output sarif=lint.sarif
+      glmdeploy lint . --severity warning --ignore GLM4,GLM503
       glmdeploy lint --bundle deploy/glm
       glmdeploy lint --framework vllm --framework-version 0.33.0 --argv run.sh
     """
@@ -64,35 +128,37 @@ def command(
         raise click.UsageError("give PATH..., or --bundle DIR, or --argv FILE with --framework")
     if framework_version and not argv_file:
         raise click.UsageError("--framework-version goes with --argv: a profile names its own")
-    noun = "command line" if argv_file else "file" if bundle else "profile"
     if bundle:
-        names, found = pipeline.lint_bundle(bundle)
+        report = run.bundle(bundle)
     elif argv_file and framework:
-        names, found = [argv_file], _argv(framework, framework_version, argv_file)
+        report = run.command_line(framework, framework_version, argv_file)
     else:
-        names, found = pipeline.find_profiles(paths)
-        found += [d for name in names for d in pipeline.lint(name)]
-    errors, warnings = (sum(d.level is level for d in found) for level in (Level.ERROR, Level.WARNING))
-    if form == "json":
-        sys.stdout.write(_json("files" if bundle else "profiles", names, found))
-    else:
-        talk.say(found)
-        sys.stderr.flush()
-        click.echo(f"{_count(len(names), noun)}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
-    sys.exit(talk.REFUSED if errors else talk.OK)
-
-
-def _argv(framework: str, version: str | None, file: str) -> list[Diagnostic]:
+        report = run.trees(paths)
+    report = Choice(select, ignore, Level(severity)).narrow(report)
+    _print(report, form)
     try:
-        return argv.lint(framework, version, file)
-    except ProfileError as error:
-        return list(error.diagnostics)
+        for name, file in outputs:
+            _write(FORMATS[name](report), file)
+    except WriteError as error:
+        talk.stop(error.diagnostics)
+    sys.exit(talk.REFUSED if report.count(Level.ERROR) else talk.OK)
 
 
-def _json(key: str, names: list[str], found: list[Diagnostic]) -> str:
-    data = {"format": "glmdeploy-lint/v1", key: names, "diagnostics": [d.as_json() for d in found]}
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+def _print(report: Report, form: str) -> None:
+    """The main format: text speaks on stderr and counts on stdout, any other is data."""
+    if form != "text":
+        talk.put(FORMATS[form](report), "backslashreplace")
+        return
+    talk.say(report.found)
+    sys.stderr.flush()
+    click.echo(summary(report), nl=False)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _write(text: str, file: str) -> None:
+    if file == "-":
+        talk.put(text, "backslashreplace")
+        return
+    path = Path(file).resolve()  # a link stays one
+    if path.exists() and not path.is_file():
+        raise WriteError([Diagnostic("GLM508", f"cannot write `{file}`: it is not a file", span=Span(file))])
+    write_file(path, text.encode(errors="backslashreplace").decode())

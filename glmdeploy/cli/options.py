@@ -184,7 +184,7 @@ class _Builder:
         if self.base is None:
             return from_options(self.data, self.places)
         spans = {**self.base.spans, **{at: Span(text) for at, text in self.places.items()}}
-        return Source(self.base.path, self.data, self.base.lines, spans)
+        return Source(self.base.path, self.data, self.base.lines, spans, self.base.ignores)
 
 
 def _checkpoint_id(name: str) -> str:
