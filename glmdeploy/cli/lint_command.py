@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from glmdeploy import rules
-from glmdeploy.bundle import write_file
-from glmdeploy.cli import talk
-from glmdeploy.diagnostics import Diagnostic, Level, Span, WriteError
+from glmdeploy.cli import reports, talk
+from glmdeploy.diagnostics import Level
 from glmdeploy.lint import FORMATS, run
-from glmdeploy.lint.choice import Choice, codes
-from glmdeploy.lint.text import summary
-
-if TYPE_CHECKING:
-    from glmdeploy.lint.report import Report
-
-
-def _codes(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    del context, parameter
-    try:
-        return codes(value, rules.pages())
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _outputs(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    del context, parameter
-    found = [(form, file) for form, _, file in (v.partition("=") for v in value)]
-    for form, file in found:
-        if form not in FORMATS:
-            near = difflib.get_close_matches(form, FORMATS, n=1)
-            known = f"did you mean {near[0]}?" if near else f"known: {', '.join(FORMATS)}"
-            raise click.BadParameter(f"no format {ascii(form)}: {known}")
-        if not file:
-            raise click.BadParameter(f"write it as {form}=FILE")
-    if len({file for _, file in found}) < len(found):
-        raise click.BadParameter("two reports cannot be written to one file")
-    return tuple(found)
+from glmdeploy.lint.choice import Choice
 
 
 @click.command(name="lint")
@@ -62,7 +30,7 @@ def _outputs(context: click.Context, parameter: click.Parameter, value: tuple[st
     "outputs",
     multiple=True,
     metavar="FMT=FILE",
-    callback=_outputs,
+    callback=reports.outputs,
     help="Also write a report in a format, such as sarif=lint.sarif; - prints; repeatable.",
 )
 @click.option(
@@ -76,14 +44,14 @@ def _outputs(context: click.Context, parameter: click.Parameter, value: tuple[st
     "--select",
     multiple=True,
     metavar="CODES",
-    callback=_codes,
+    callback=reports.codes,
     help="Say these codes alone, such as GLM2,GLM305. Errors that keep rules from running (GLM0, GLM1) stay.",
 )
 @click.option(
     "--ignore",
     multiple=True,
     metavar="CODES",
-    callback=_codes,
+    callback=reports.codes,
     help="Leave out warnings and notes with these codes. Errors stay.",
 )
 def command(
@@ -135,30 +103,6 @@ def command(
     else:
         report = run.trees(paths)
     report = Choice(select, ignore, Level(severity)).narrow(report)
-    _print(report, form)
-    try:
-        for name, file in outputs:
-            _write(FORMATS[name](report), file)
-    except WriteError as error:
-        talk.stop(error.diagnostics)
+    reports.show(report, form)
+    reports.write(report, outputs)
     sys.exit(talk.REFUSED if report.count(Level.ERROR) else talk.OK)
-
-
-def _print(report: Report, form: str) -> None:
-    """The main format: text speaks on stderr and counts on stdout, any other is data."""
-    if form != "text":
-        talk.put(FORMATS[form](report), "backslashreplace")
-        return
-    talk.say(report.found)
-    sys.stderr.flush()
-    click.echo(summary(report), nl=False)
-
-
-def _write(text: str, file: str) -> None:
-    if file == "-":
-        talk.put(text, "backslashreplace")
-        return
-    path = Path(file).resolve()  # a link stays one
-    if path.exists() and not path.is_file():
-        raise WriteError([Diagnostic("GLM508", f"cannot write `{file}`: it is not a file", span=Span(file))])
-    write_file(path, text.encode(errors="backslashreplace").decode())

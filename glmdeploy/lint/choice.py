@@ -53,5 +53,5 @@ def codes(texts: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
         if not re.fullmatch(r"GLM\d{0,3}", code) or not any(k.startswith(code) for k in known):
             near = difflib.get_close_matches(code, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "`glmdeploy list rules` shows all codes"
-            raise ValueError(f"no code is or begins with {ascii(code)}: {hint}")
+            raise ValueError(f"no code is or begins with {code!a}: {hint}")
     return found

@@ -82,7 +82,10 @@ def _markdown(text: str) -> str:
 def _results(report: Report) -> list[dict[str, Any]]:
     index = {code: number for number, code in enumerate(rules.pages())}
     all_found = (*report.found, *(s.diagnostic for s in report.silenced))
-    reasons = [[] for _ in report.found] + [[_suppression(s.reason)] for s in report.silenced]
+    suppressions: list[list[dict[str, str]]] = [
+        *([] for _ in report.found),
+        *([_suppression(s.reason)] for s in report.silenced),
+    ]
     names = fingerprints(report, all_found)
     return [
         {
@@ -92,9 +95,9 @@ def _results(report: Report) -> list[dict[str, Any]]:
             "message": {"text": "\n".join(sentences(d))},
             "locations": _locations(report, d),
             "partialFingerprints": {"glmdeployFinding/v1": name},
-            "suppressions": suppressions,
+            "suppressions": suppressed,
         }
-        for d, name, suppressions in zip(all_found, names, reasons, strict=True)
+        for d, name, suppressed in zip(all_found, names, suppressions, strict=True)
     ]
 
 

@@ -154,7 +154,7 @@ def survey(path: str, leave: Collection[str] = ()) -> Survey:
     """Judge a folder as `folder` does, but for the files in ``leave``, which somebody else judges."""
     found: list[Diagnostic] = []
     silenced: list[Silenced] = []
-    units = _units(Path(path), found, leave)
+    units = _units(Path(path), found, frozenset(map(os.path.realpath, leave)))
     for root, texts in units.items():
         settled = judge(texts.items(), _known(root))
         found += settled.shown
@@ -183,7 +183,7 @@ def _units(top: Path, found: list[Diagnostic], leave: Collection[str]) -> dict[P
             roots.append(here)
         root = max((r for r in roots if r == here or r in here.parents), key=lambda r: len(r.parts), default=top)
         for shown in sorted(here / file for file in files):
-            if str(shown) in leave:
+            if leave and os.path.realpath(shown) in leave:
                 continue
             wanted = shown.suffix in _YAML or shown.name.startswith(".env")
             try:
