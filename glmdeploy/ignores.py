@@ -98,9 +98,17 @@ def _problem(i: Ignore, settled: Settled, known: Collection[str], *, whole: bool
 def _unknown(i: Ignore, known: Collection[str]) -> Diagnostic:
     if not i.code:
         return _say("GLM031", "the comment names no code", i, "write `# glmdeploy: ignore[CODE]`, such as `[GLM204]`")
-    near = difflib.get_close_matches(i.code.upper(), known, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else "`glmdeploy list rules` shows all codes"
+    guess = near(i.code, known)
+    hint = f"did you mean `{guess}`?" if guess else "`glmdeploy list rules` shows all codes"
     return _say("GLM031", f"the comment names an unknown code: `{i.code}`", i, hint)
+
+
+def near(code: str, known: Collection[str]) -> str:
+    """The known code that somebody may have meant, or an empty string."""
+    wanted = code.upper()
+    close = difflib.get_close_matches(wanted, sorted(known), n=len(known))
+    shared = {k: next((i for i, (a, b) in enumerate(zip(k, wanted, strict=False)) if a != b), len(k)) for k in close}
+    return max(close, key=shared.__getitem__, default="")
 
 
 def _say(code: str, message: str, i: Ignore, hint: str) -> Diagnostic:

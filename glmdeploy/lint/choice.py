@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Level
+from glmdeploy.ignores import near
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -51,7 +51,7 @@ def codes(texts: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
     found = tuple(c.strip().upper() for text in texts for c in text.split(","))
     for code in found:
         if not re.fullmatch(r"GLM\d{0,3}", code) or not any(k.startswith(code) for k in known):
-            near = difflib.get_close_matches(code, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "`glmdeploy list rules` shows all codes"
+            guess = near(code, known)
+            hint = f"did you mean {guess}?" if guess else "`glmdeploy list rules` shows all codes"
             raise ValueError(f"no code is or begins with {code!a}: {hint}")
     return found

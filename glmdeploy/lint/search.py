@@ -13,7 +13,7 @@ from glmdeploy.diagnostics import Diagnostic, Span
 from glmdeploy.profile import API_VERSION
 
 _YAML = frozenset([".yaml", ".yml"])
-_HEAD = re.compile(rb"(?:^|\A\xef\xbb\xbf|\r)\{?[ \t]*[\"']?apiVersion[\"']?\s*:\s*[\"']?([a-z-]+)/", re.MULTILINE)
+_HEAD = re.compile(rb"(?:^|\A\xef\xbb\xbf|\r)(?:\{[ \t]*)?[\"']?apiVersion[\"']?\s*:\s*[\"']?([a-z-]+)/", re.MULTILINE)
 # What the first half of an apiVersion makes of a file. Other kinds of ours join here, with a list in `Found`.
 _KINDS = {b"glmdeploy": "profiles"}
 
@@ -28,10 +28,17 @@ class Found:
 
     def clean(self) -> Found:
         """Each once, by the first spelling; a bundle inside another one belongs to it."""
-        bundles = {os.path.realpath(b): b for b in reversed(self.bundles)}
-        outer = [b for real, b in reversed(bundles.items()) if not any(str(p) in bundles for p in Path(real).parents)]
-        profiles = {os.path.realpath(p): p for p in reversed(self.profiles)}
-        return Found(list(reversed(profiles.values())), outer, self.problems)
+        bundles = _once(self.bundles)
+        outer = [b for real, b in bundles.items() if not any(str(p) in bundles for p in Path(real).parents)]
+        return Found(list(_once(self.profiles).values()), outer, self.problems)
+
+
+def _once(paths: list[str]) -> dict[str, str]:
+    """The first spelling of each path, by what it really is."""
+    found: dict[str, str] = {}
+    for path in paths:
+        found.setdefault(os.path.realpath(path), path)
+    return found
 
 
 def find(paths: tuple[str, ...]) -> Found:
