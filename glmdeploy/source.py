@@ -157,11 +157,10 @@ def refuse_controls(name: str, text: str) -> None:
     for number, line in enumerate(lines.split(text), 1):
         if bad := controls(line):
             column = next(i for i, c in enumerate(line, 1) if controls(c))
-            # repr: the line itself must not reach a terminal as it is
             raise refused(
                 "GLM014",
                 f"a control or bidirectional character is not allowed: {bad}",
-                Span(name, number, column, 1, ascii(line)[1:-1]),
+                Span(name, number, column, 1, line),
             )
 
 

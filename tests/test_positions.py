@@ -44,6 +44,9 @@ CASES = [
     pytest.param(HEAD + CLUSTER + 'env: {A: "x\u2028y"}\nserving: {port: «x»}\n', "GLM011", id="below-a-line-separator"),
     pytest.param("%YAML 1.1\n---\n" + HEAD + CLUSTER + 'env: {A: "x\u2028y", B: «1»}\n', "GLM011", id="yaml-1.1"),
     pytest.param(HEAD + CLUSTER + "«n»ame: u\n", "GLM004", id="duplicate-key"),
+    pytest.param(HEAD + CLUSTER + "env: {A: é, B: x«\x07»}\n", "GLM014", id="control-character"),
+    pytest.param(HEAD + CLUSTER + "env: {A: é«\x0c»\n", "GLM014", id="form-feed-ends-no-line"),
+    pytest.param(HEAD + CLUSTER + "env: {A: é, B: «\ufffe»}\n", "GLM003", id="no-character-of-yaml"),
     pytest.param(HEAD + CLUSTER + "env: {A: é, B: [1«»\n", "GLM003", id="not-yaml"),
     pytest.param(HEAD + CLUSTER + "«-»--\nname: u\n", "GLM033", id="second-document"),
     pytest.param(HEAD + CLUSTER + "...\n# a comment\n«n»ame: u\n", "GLM033", id="second-document-without-a-mark"),
@@ -101,6 +104,32 @@ def _github(run: Callable[..., Result], path: Path, code: str) -> list[list[int]
     return [
         [int(n) for n in m.groups()] for m in re.finditer(pattern, run("lint", str(path), "--format", "github").out)
     ]
+
+
+MAP = "apiVersion: v1\nkind: ConfigMap\n"
+
+MANIFESTS = [
+    pytest.param(MAP + "metadata: {name: «GLM_5»}\n", "GLM804", id="plain"),
+    pytest.param(MAP + 'metadata: {name: «"GLM_5"»}\n', "GLM804", id="quotes-belong-to-it"),
+    pytest.param(MAP + "metadata: {name: &n «GLM_5»}\n", "GLM804", id="behind-the-anchor"),
+    pytest.param(MAP + "metadata: {<<: &m {name: «GLM_5»}}\n", "GLM804", id="merged"),
+    pytest.param(MAP + 'data: {a: "\u2028é😀"}\nmetadata: {labels: {a: "\u2028😀"}, name: «GLM_5»}\n', "GLM804", id="non-ascii"),
+    pytest.param(MAP + "metadata: {name: a}\n---\n" + MAP + "metadata: {name: «GLM_5»}\n", "GLM804", id="second-document"),
+    pytest.param(MAP + "metadata: {name: a}\ndata:\n  «a»:\n\n  # b\n  b: c\n", "GLM803", id="empty-value-at-its-key"),
+    pytest.param(MAP + "metadata: {name: a}\ndata: {a: é, b: [«»\n", "GLM003", id="not-yaml"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", [pytest.param(b"", id=""), pytest.param(codecs.BOM_UTF8, id="bom")])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
+@pytest.mark.parametrize(("marked", "code"), MANIFESTS)
+def test_manifests_have_exact_places_too(
+    marked: str, code: str, newline: str, mark: bytes, tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    text, *place = expected(marked.replace("\n", newline))
+    (tmp_path / "m.yaml").write_bytes(mark + text.encode())
+    found = run("lint", "--bundle", str(tmp_path), "--format", "json").json["diagnostics"]
+    assert place in [[d["line"], d["column"], d["end_column"]] for d in found if d["code"] == code]
 
 
 @pytest.mark.parametrize(

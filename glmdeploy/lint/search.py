@@ -37,7 +37,7 @@ def _once(paths: list[str]) -> dict[str, str]:
     """The first spelling of each path, by what it really is."""
     found: dict[str, str] = {}
     for path in paths:
-        found.setdefault(os.path.realpath(path), path)
+        found.setdefault(path if "\0" in path else os.path.realpath(path), path)
     return found
 
 
