@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from glmdeploy.forms.diagnostic import DiagnosticForm
+
 KeyPath = tuple[str | int, ...]
 
 
@@ -56,7 +58,7 @@ class Diagnostic:
     hide: bool = False  # the value at ``at`` is not to be shown
     span: Span | None = field(default=None, compare=False)
 
-    def as_json(self) -> dict[str, str | int | list[str]]:
+    def as_json(self) -> DiagnosticForm:
         """The members of the JSON form, in order; empty strings and zeros where unknown."""
         span = self.span or Span("")
         return {

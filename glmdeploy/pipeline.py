@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmdeploy import catalog, ignores, images, manifests, resources, rules, source, targets
+from glmdeploy import workspace as workspaces
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span, has_errors
 from glmdeploy.frameworks import ENGINES, LAUNCH
 from glmdeploy.planner import make_plan
-from glmdeploy.profile import Profile, as_yaml, parse
+from glmdeploy.profile import as_yaml, parse
 from glmdeploy.spec import resolve
 
 if TYPE_CHECKING:
@@ -22,7 +21,10 @@ if TYPE_CHECKING:
     from glmdeploy.ignores import Settled, Silenced
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
+    from glmdeploy.profile import Profile
     from glmdeploy.source import Source
+
+SCHEMA_FILE = "glmdeploy.schema.json"  # what the first line of a profile names: editors look for it in the same folder
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,22 @@ class Outcome:
         return has_errors(self.found)
 
 
-def open_profile(name: str) -> Source:
-    """A profile by file, or by the name of a shipped one; ProfileError with GLM0xx otherwise."""
+def open_profile(name: str, *, environment: str = "", workspace: str | None = None) -> Source:
+    """A profile by file, with what its workspace adds, or by the name of a shipped one; ProfileError with GLM0xx otherwise."""
     shipped = resources.shipped_profiles()
     # os.path: unlike Path, it answers False where permission is missing, and reading then says why
     exists = os.path.exists(name)  # noqa: PTH110
     if name in shipped and not exists:
+        if environment or workspace:
+            hint = f"save it first: `glmdeploy render {name} --save-profile FILE`"
+            raise ProfileError(
+                [Diagnostic("GLM021", "a shipped profile is in no workspace", span=Span(name), hint=hint)]
+            )
         return source.read(shipped[name])
     if not exists and "/" not in name and not name.endswith((".yaml", ".yml")):
         hint = "`glmdeploy list profiles` shows the shipped ones; a file ends in .yaml"
         raise ProfileError([Diagnostic("GLM016", f"no profile `{name}`", span=Span(name), hint=hint)])
-    return source.read(Path(name))
+    return workspaces.document(name, environment=environment, workspace=workspace)
 
 
 def judge(document: Source, *, for_targets: bool = True, images_lock: str | None = None) -> Outcome:
@@ -80,13 +87,15 @@ def judge(document: Source, *, for_targets: bool = True, images_lock: str | None
 def _settled(document: Source, found: Iterable[Diagnostic], *, whole: bool) -> Settled:
     """Findings in their places, less what comments silence, and what is wrong with the comments.
 
-    Whether a comment silences anything shows only in ``whole`` runs of every rule over the file as it is written.
+    Whether a comment silences anything shows only in ``whole`` runs of every rule over the file as it is written; in a
+    workspace, what it silences may show in another environment only.
     """
     settled = document.settle(found)
     if not document.ignores:
         return settled
-    whole = whole and document.as_written
-    problems = ignores.problems(document.ignores, settled, rules.pages(), whole=whole)
+    own = [i for i in document.ignores if i.span.path == document.path]
+    whole = whole and document.as_written and not document.layers
+    problems = ignores.problems(own, settled, rules.pages(), whole=whole)
     return replace(settled, shown=(*settled.shown, *problems))
 
 
@@ -106,16 +115,10 @@ def render(outcome: Outcome) -> Bundle:
 
 
 def profile_text(outcome: Outcome) -> str:
-    """The profile of an outcome as a file: block style, schema line on top."""
+    """The profile of an outcome as a file: block style, and on top the line by which editors find the schema."""
     if outcome.profile is None:
         raise ProfileError(outcome.found)
-    return source.dump(as_yaml(outcome.profile), "# yaml-language-server: $schema=glmdeploy.schema.json\n")
-
-
-def profile_schema() -> str:
-    """The JSON Schema (2020-12) of profiles."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Profile.model_json_schema()}
-    return json.dumps(schema, indent=2) + "\n"
+    return source.dump(as_yaml(outcome.profile), f"# yaml-language-server: $schema={SCHEMA_FILE}\n")
 
 
 def lint(name: str) -> list[Diagnostic]:

@@ -37,6 +37,7 @@ class Source:
     lines: tuple[str, ...] = ()
     spans: Mapping[KeyPath, Span] = field(default_factory=dict)
     ignores: tuple[Ignore, ...] = ()
+    layers: tuple[tuple[str, Source], ...] = ()  # what it was laid over each other from, weakest first
 
     @property
     def as_written(self) -> bool:

@@ -18,6 +18,7 @@ from glmdeploy import __version__
 COMMANDS = {
     "render": "Write launch scripts, Compose files and Kubernetes manifests.",
     "plan": "Show the layout, the memory and the verdict, and write nothing.",
+    "check": "Compare committed bundles with what their profiles render to now.",
     "lint": "Run every rule over profiles, or check the files of a bundle.",
     "upgrade": "Show what another version of the framework changes, and why.",
     "recommend": "Choose framework, checkpoint and layout for what you need.",
@@ -26,7 +27,7 @@ COMMANDS = {
     "images": "List container images, and look their digests up in the registries.",
     "list": "List GPUs, models, checkpoints, frameworks, profiles or rules.",
     "explain": "Explain a diagnostic code.",
-    "schema": "Print the JSON Schema of profiles.",
+    "schema": "Print the JSON Schema of profiles, or of what is written.",
     "completion": "Print a shell completion script.",
 }
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from glmdeploy.diagnostics import Diagnostic
+    from glmdeploy.forms.lint import FindingForm, LintForm
     from glmdeploy.lint.report import Report
 
 
 def render(report: Report) -> str:
     """One object, `glmdeploy-lint/v1`; columns count characters from 1, and the end column is the one behind."""
-    data = {
+    data: LintForm = {
         "format": "glmdeploy-lint/v1",
         "profiles": [*report.profiles, *report.commands],
         "files": list(report.files),
@@ -22,6 +23,6 @@ def render(report: Report) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def _member(d: Diagnostic) -> dict[str, str | int | list[str]]:
+def _member(d: Diagnostic) -> FindingForm:
     line, column = (d.span.line, d.span.end_column) if d.span else (0, 0)
     return {**d.as_json(), "end_line": line, "end_column": column}

@@ -9,6 +9,7 @@ _WARNINGS = frozenset(
         "GLM030",
         "GLM031",
         "GLM032",
+        "GLM060",
         "GLM110",
         "GLM204",
         "GLM206",
@@ -41,7 +42,7 @@ _WARNINGS = frozenset(
         "GLM831",
     ]
 )
-_NOTES = frozenset(["GLM208", "GLM220", "GLM335", "GLM336", "GLM390", "GLM420", "GLM507", "GLM821"])
+_NOTES = frozenset(["GLM208", "GLM220", "GLM335", "GLM336", "GLM390", "GLM420", "GLM507", "GLM546", "GLM821"])
 
 
 def usual(code: str) -> Level:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from glmdeploy.commandline import Given
     from glmdeploy.flags import Framework
+    from glmdeploy.forms.upgrade import ChangeForm
     from glmdeploy.pipeline import Outcome
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
@@ -45,7 +46,7 @@ class Change:
     why: str = ""
     ranks: tuple[int, ...] = ()
 
-    def as_json(self) -> dict[str, str | list[int]]:
+    def as_json(self) -> ChangeForm:
         """The members of the JSON form, in order."""
         return {
             "kind": self.kind,
