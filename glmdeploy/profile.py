@@ -16,7 +16,7 @@ from pydantic import (
     ValidationError,
 )
 
-from glmdeploy.diagnostics import Diagnostic, ProfileError
+from glmdeploy.diagnostics import Diagnostic, Fix, ProfileError, Quote, Rekey
 from glmdeploy.fields import (
     AUTO,
     Auto,
@@ -226,7 +226,7 @@ def validated(root: type[M], source: Source) -> M:
     try:
         return root.model_validate(source.data)
     except ValidationError as error:
-        found = (_explain(e, root) for e in error.errors(include_url=False))
+        found = (_explain(e, root, source.data) for e in error.errors(include_url=False))
         raise ProfileError(source.place(_dedupe(found))) from None
 
 
@@ -238,12 +238,13 @@ def _dedupe(found: Any) -> list[Diagnostic]:
     return [d for at, d in kept.items() if not any(other != at and other[: len(at)] == at for other in kept)]
 
 
-def _explain(error: ErrorDetails, root: type[BaseModel]) -> Diagnostic:
+def _explain(error: ErrorDetails, root: type[BaseModel], data: dict[str, Any]) -> Diagnostic:
     at = _keys(error["loc"])
     dotted = ".".join(str(k) for k in at) or "the document"
     kind = error["type"]
     if kind == "extra_forbidden":
-        return Diagnostic("GLM010", f"unknown key `{dotted}`", at=at, hint=_near(at, root))
+        fix = _renamed(at, data, root)
+        return Diagnostic("GLM010", f"unknown key `{dotted}`", at=at, hint=_near(at, root), fix=fix)
     if kind == "missing":
         return Diagnostic("GLM012", f"`{dotted}` is missing", at=at)
     if at == ("apiVersion",):
@@ -251,13 +252,30 @@ def _explain(error: ErrorDetails, root: type[BaseModel]) -> Diagnostic:
     reason = error["msg"].removeprefix("Value error, ")
     if "bidirectional" in reason:
         return Diagnostic("GLM014", f"`{dotted}`: {reason}", at=at)
-    hint = "write it in quotes" if kind == "string_type" and isinstance(error["input"], int | float) else ""
+    hint = _QUOTES if kind == "string_type" and isinstance(error["input"], int | float) else ""
+    fix = Fix(f"`{dotted}` is a string: what was written, in quotes", (Quote(at),)) if hint == _QUOTES else None
     if error["input"] is None:
         hint = "give a value, or leave the key out"
     # an address may hold a user and a password
     hide = isinstance(error["input"], str) and "@" in error["input"].partition("://")[2]
-    return Diagnostic("GLM011", f"`{dotted}`: {reason[:1].lower()}{reason[1:]}", at=at, hint=hint, hide=hide)
+    message = f"`{dotted}`: {reason[:1].lower()}{reason[1:]}"
+    return Diagnostic("GLM011", message, at=at, hint=hint, hide=hide, fix=fix)
 
+
+def _renamed(at: KeyPath, data: Any, root: type[BaseModel]) -> Fix | None:
+    """Another name for an unknown key, where only one is near, nothing has it, and no other key could want it."""
+    for key in at[:-1]:
+        data = data[key]
+    known = _fields(at[:-1], root)
+    wanted = {key: _close(str(key), known, 2) for key in data if key not in known}
+    near = wanted.get(at[-1], [])
+    if len(near) != 1 or near[0] in data or sum(near[0] in names for names in wanted.values()) > 1:
+        return None
+    dotted = ".".join(map(str, at))
+    return Fix(f"`{dotted}` becomes `{near[0]}`", (Rekey(at, near[0]),))
+
+
+_QUOTES = "write it in quotes"
 
 # What pydantic adds to a place for the members of a union or a validator.
 _INNER = re.compile(
@@ -269,11 +287,15 @@ def _keys(loc: tuple[int | str, ...]) -> KeyPath:
     return tuple(k for k in loc if isinstance(k, int) or not _INNER.match(k))
 
 
-def _near(at: KeyPath, root: type[BaseModel]) -> str:
+def _close(text: str, names: list[str], most: int) -> list[str]:
     import difflib  # noqa: PLC0415  only for a mistake
 
+    return difflib.get_close_matches(text, names, n=most)
+
+
+def _near(at: KeyPath, root: type[BaseModel]) -> str:
     names = _fields(at[:-1], root)
-    close = difflib.get_close_matches(str(at[-1]), names, n=1)
+    close = _close(str(at[-1]), names, 1)
     if close:
         return f"did you mean `{close[0]}`?"
     return f"known here: {', '.join(names)}" if names else ""
@@ -293,6 +315,16 @@ def _fields(at: KeyPath, root: type[BaseModel]) -> list[str]:
     return list(kind.model_fields) if kind is not None else []
 
 
+def keys(at: KeyPath) -> list[str]:
+    """The keys of the section at ``at`` in the schema's order; none where the names are the user's own."""
+    return _fields(at, Profile)
+
+
+def is_map(at: KeyPath) -> bool:
+    """Whether the profile key at ``at`` maps names of the user's own, which may hold dots."""
+    return at in {("env",), ("kubernetes", "node_labels")}
+
+
 def _flat(annotation: Any) -> set[Any]:
     """The types that an annotation is made of."""
     parts = getattr(annotation, "__args__", ())
@@ -307,7 +339,7 @@ def is_text(at: KeyPath) -> bool:
     kind: Any = Profile
     for depth, key in enumerate(at):
         if kind is None or not hasattr(kind, "model_fields") or key not in kind.model_fields:
-            return depth > 0 and at[0] == "env"
+            return is_map(at[:depth])
         annotation = kind.model_fields[key].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
         kind = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)

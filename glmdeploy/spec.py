@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from glmdeploy.diagnostics import Diagnostic, Level, ProfileError
+from glmdeploy.diagnostics import Diagnostic, Fix, Level, ProfileError, Put
 from glmdeploy.fields import AUTO
 from glmdeploy.hardware import Cluster
 from glmdeploy.site import GitSection, KubernetesSection
@@ -221,12 +221,9 @@ class _Resolver:
         organisation, _, repository = name.partition("/")
         now = _OLD_ORGANISATIONS.get(organisation.lower())
         if now and repository:
-            self.say(
-                "GLM106",
-                f"`{name}`: the organisation {organisation} moved",
-                at,
-                f"write `{now}/{repository}`",
-            )
+            message, new = f"`{name}`: the organisation {organisation} moved", f"{now}/{repository}"
+            fix = Fix(f"`{name}` becomes `{new}`", (Put(at, new),))
+            self.found.append(Diagnostic("GLM106", message, at=at, hint=f"write `{new}`", fix=fix))
             return False
         return True
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": "Show the layout, the memory and the verdict, and write nothing.",
     "check": "Compare committed bundles with what their profiles render to now.",
     "lint": "Run every rule over profiles, or check the files of a bundle.",
+    "set": "Change keys of a profile's file, and nothing else in it.",
     "upgrade": "Show what another version of the framework changes, and why.",
     "recommend": "Choose framework, checkpoint and layout for what you need.",
     "cost": "Show what a plan costs, and where hosted seats cost more.",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import click
 
-from glmdeploy.cli import reports, talk
+from glmdeploy.cli import fixing, reports, talk
 from glmdeploy.diagnostics import Level
 from glmdeploy.lint import FORMATS, run
 from glmdeploy.lint.choice import Choice
+from glmdeploy.lint.search import find
 
 
 @click.command(name="lint")
@@ -54,6 +56,8 @@ from glmdeploy.lint.choice import Choice
     callback=reports.codes,
     help="Leave out warnings and notes with these codes. Errors stay.",
 )
+@click.option("--fix", is_flag=True, help="Make the safe fixes first, comments and order kept; then judge.")
+@click.option("--diff", is_flag=True, help="Print what --fix would change as a unified diff, and write nothing.")
 def command(
     paths: tuple[str, ...],
     *,
@@ -66,6 +70,8 @@ def command(
     severity: str,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
+    fix: bool,
+    diff: bool,
 ) -> None:
     """Run every rule over profiles, memory included, and check bundles.
 
@@ -89,6 +95,7 @@ def command(
       glmdeploy lint prod.yaml staging.yaml --format json
       glmdeploy lint . --format github --output sarif=lint.sarif
       glmdeploy lint . --severity warning --ignore GLM4,GLM503
+      glmdeploy lint profiles/ --fix
       glmdeploy lint --bundle deploy/glm
       glmdeploy lint --framework vllm --framework-version 0.33.0 --argv run.sh
     """
@@ -96,13 +103,17 @@ def command(
         raise click.UsageError("give PATH..., or --bundle DIR, or --argv FILE with --framework")
     if framework_version and not argv_file:
         raise click.UsageError("--framework-version goes with --argv: a profile names its own")
+    if (fix or diff) and (not paths or (diff and form != "text")):
+        raise click.UsageError("--fix and --diff go with PATH..., and --diff with --format text")
     if bundle:
         report = run.bundle(bundle)
     elif argv_file and framework:
         report = run.command_line(framework, framework_version, argv_file)
     else:
+        left = fixing.fix(find(paths).profiles, write=not diff) if fix or diff else []
         report = run.trees(paths)
+        report = replace(report, found=(*left, *report.found))
     report = Choice(select, ignore, Level(severity)).narrow(report)
-    reports.show(report, form)
+    reports.show(report, form, talk_only=diff)
     reports.write(report, outputs)
     sys.exit(talk.REFUSED if report.count(Level.ERROR) else talk.OK)

@@ -10,9 +10,10 @@ import click
 
 from glmdeploy import catalog, pipeline
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
+from glmdeploy.edit.assign import value_of
 from glmdeploy.fields import MAX_GPUS
-from glmdeploy.profile import API_VERSION, is_list, is_text
-from glmdeploy.source import controls, from_options, scalar
+from glmdeploy.profile import API_VERSION, is_text
+from glmdeploy.source import controls, from_options
 from glmdeploy.workspace import FILE, find, load
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ _PLAIN: dict[str, tuple[KeyPath, str, str]] = {
 }
 
 
+environment_option = click.option(
+    "--environment", metavar="NAME", help="Lay this environment of the workspace over the profile."
+)
 workspace_option = click.option(
     "--workspace",
     metavar="FILE",
@@ -100,7 +104,7 @@ def deployment(function: F) -> F:
             metavar="KEY=VALUE",
             help="Set any profile key, such as serving.port=8080.",
         ),
-        click.option("--environment", metavar="NAME", help="Lay this environment of the workspace over the profile."),
+        environment_option,
         workspace_option,
     ]
     for decorator in reversed(decorators):
@@ -204,7 +208,7 @@ class _Builder:
         at: KeyPath = tuple(key.split("."))
         if at[0] == "extends":
             raise _refused("GLM015", "`extends` is a key of a profile's file", place)
-        self.put(at, _set_value(at, value, place), place)
+        self.put(at, value_of(at, value, place), place)
 
     def put(self, at: KeyPath, value: Any, place: str) -> None:
         node = self.data
@@ -244,16 +248,6 @@ def _checked(value: str, option: str) -> str:
 def _typed(at: KeyPath, value: str) -> Any:
     """An option's text as YAML would have it: a number where the key is one, else the text."""
     return int(value) if not is_text(at) and re.fullmatch(r"[+-]?\d{1,12}", value) else value
-
-
-def _set_value(at: KeyPath, value: str, place: str) -> Any:
-    if is_text(at):
-        return value
-    try:
-        parsed = scalar(value)
-    except ProfileError as error:
-        raise _refused("GLM015", f"`{'.'.join(map(str, at))}`: {error.diagnostics[0].message}", place) from None
-    return [value] if is_list(at) and not isinstance(parsed, list) else parsed
 
 
 def _refused(code: str, message: str, place: str, hint: str = "") -> ProfileError:

@@ -45,14 +45,14 @@ def outputs(context: click.Context, parameter: click.Parameter, value: tuple[str
     return tuple(found)
 
 
-def show(report: Report, form: str) -> None:
-    """The main format: text speaks on stderr and counts on stdout, any other is data."""
+def show(report: Report, form: str, *, talk_only: bool = False) -> None:
+    """The main format: text speaks on stderr and counts on stdout, or on stderr as well; any other is data."""
     if form != "text":
         talk.put(FORMATS[form](report), "backslashreplace")
         return
     talk.say(report.found)
     sys.stderr.flush()
-    click.echo(summary(report), nl=False)
+    click.echo(summary(report), nl=False, err=talk_only)
 
 
 def write(report: Report, outputs: tuple[tuple[str, str], ...]) -> None:

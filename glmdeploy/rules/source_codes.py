@@ -39,7 +39,8 @@ Such characters can make a file read differently from what it says, and can driv
 everywhere, in files and in options. The message names the code points.""",
     "GLM015": """An option of the command line is not understood
 
-`--gpus` takes a count and a GPU, such as `10xH100`; `--set` takes `KEY=VALUE` with a dotted profile key.""",
+`--gpus` takes a count and a GPU, such as `10xH100`; `--set` and the command `set` take `KEY=VALUE` with a dotted profile
+key, each key once. VALUE is YAML on one line; where the schema has a string it is taken as it is.""",
     "GLM016": """No such profile
 
 Neither a file of that name exists nor a shipped profile; `glmdeploy list profiles` shows the shipped ones.""",
@@ -86,6 +87,12 @@ files are left over.""",
 
 `glmdeploy.lock` is what `render --all` writes: the inputs of each bundle as checksums, and the tool and catalogue that
 they were rendered with. `glmdeploy schema lock` describes it; it is not edited by hand.""",
+    "GLM050": """A shipped profile is not changed
+
+Profiles inside the installed package are replaced with its next release. Copy the file, and change the copy.""",
+    "GLM051": """The file was changed meanwhile
+
+Between reading the file and writing it, somebody else wrote it. Theirs stays, and nothing is written.""",
     "GLM060": """The schema beside a saved profile is another version's
 
 The first line of a profile names `glmdeploy.schema.json` in its folder; editors with a YAML language server complete and
@@ -146,8 +153,10 @@ It was not written by glmdeploy, or was edited since. `.glmdeploy.json` in a bun
 checksums. Other files are never touched. Move the file away, edit the profile instead, or pass `--force`. Exit code 3.""",
     "GLM511": """The profile cannot be changed in place
 
-`upgrade --write` changes the version and the renamed words where they stand. An anchor, an alias or a block scalar at
-these places would change something else with them. Nothing is written; edit the file by hand.""",
+`set`, `lint --fix` and `upgrade --write` change values where they stand and load the result again. Nothing is written
+where something else would change with them: an alias or a merge key brings the value along from elsewhere, an alias
+elsewhere takes it from here, it stands in a block scalar, or in another file: the workspace, or the profile that this
+one extends. Edit the file by hand.""",
     "GLM530": """A file of a bundle is out of date
 
 It is as glmdeploy wrote it, and its profile renders to something else now. The notes say which input changed since

@@ -13,9 +13,9 @@ from glmdeploy.frameworks import ENGINES
 from glmdeploy.partition import describe
 from glmdeploy.report import API_KEY, LEADER
 from glmdeploy.rules.arguments import parse
+from glmdeploy.rules.renames import first_with, last_with
 from glmdeploy.targets import common
 from glmdeploy.units import tokens
-from glmdeploy.upgrade.renames import first_with, last_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from glmdeploy.pipeline import Outcome
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
-    from glmdeploy.upgrade.renames import Rename
+    from glmdeploy.rules.renames import Rename
 
 RENAMED, REMOVED, ADDED, CHANGED, DEFAULT, KEPT = "renamed", "removed", "added", "changed", "new default", "kept"
 

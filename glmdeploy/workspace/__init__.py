@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from glmdeploy.source import Source
     from glmdeploy.workspace.layering import Layer
 
-__all__ = ["API_VERSION", "FILE", "Deployment", "Workspace", "document", "find", "load"]
+__all__ = ["API_VERSION", "FILE", "Deployment", "Workspace", "document", "find", "load", "retold"]
 
 FILE = "glmdeploy.yaml"
 _OWN = ("apiVersion", "name", "extends")  # what a profile never takes from the one that it extends
@@ -110,12 +110,13 @@ def _unknown(workspace: Workspace, name: str, at: tuple[str | int, ...] = ()) ->
     return Diagnostic("GLM021", f"no environment `{name}`", at=at, hint=hint)
 
 
-def document(path: str, *, environment: str = "", workspace: str | None = None) -> Source:
+def document(path: str, *, environment: str = "", workspace: str | None = None, text: str | None = None) -> Source:
     """A profile's file with everything that it takes from its workspace and the profile that it extends.
 
-    ``workspace`` names the workspace's file; else it is the nearest one. ProfileError with GLM0xx diagnostics otherwise.
+    ``workspace`` names the workspace's file; else it is the nearest one. ``text`` counts instead of what is in the
+    profile's file. ProfileError with GLM0xx diagnostics otherwise.
     """
-    profile = source.read(Path(path))
+    profile = source.read(Path(path)) if text is None else source.parse(path, text)
     named = workspace or find(path)
     found = load(named) if named else None
     if environment and (found is None or environment not in found.environments):
@@ -126,6 +127,13 @@ def document(path: str, *, environment: str = "", workspace: str | None = None) 
         at = ("environments", environment)
         layers.append((f"{FILE} {'.'.join(at)}", part(found.source, at)))
     return merged(layers, profile) if len(layers) > 1 else profile
+
+
+def retold(document: Source, text: str) -> Source:
+    """A document with another text of its own file, over and under the same layers; ProfileError when it is none."""
+    profile = source.parse(document.path, text)
+    layers = [(name, profile if layer.path == profile.path else layer) for name, layer in document.layers]
+    return merged(layers, profile) if layers else profile
 
 
 def _no_environment(found: Workspace | None, path: str, name: str) -> Diagnostic:

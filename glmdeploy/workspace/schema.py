@@ -35,6 +35,8 @@ def _partial(model: type[BaseModel], name: str, leave_out: frozenset[str] = froz
         if key in leave_out:
             continue
         info = copy(field)
+        if isinstance(field.default, str | bool):
+            info.examples = info.examples or [field.default]
         info.default, info.default_factory = None, None
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
