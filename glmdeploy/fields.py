@@ -18,6 +18,7 @@ _SLURM_TIME = re.compile(r"(\d+(:\d\d){0,2}|\d+-\d+(:\d\d){0,2}|UNLIMITED)\Z")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?\Z")
 _RESOURCE = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")
+_GIT = re.compile(r"(?:https?|ssh)://[^\s/]+/\S+\Z|[^\s/:@]+@[^\s/:@]+:\S+\Z")
 _WEB = re.compile(r"https?://[^\s/@]+(/[^\s@]*)?\Z")
 
 
@@ -113,9 +114,18 @@ def labels(pairs: dict[str, str]) -> dict[str, str]:
 
 
 def git_address(text: str) -> str:
-    """A repository's address without a password; ValueError otherwise."""
+    """A repository's address without a password, by https, http or ssh; ValueError otherwise."""
     if re.search(r"://[^/@]*:[^/@]*@", _text(text)):
         raise ValueError("must not hold a password: give Argo CD or Flux its credentials as a secret")
+    if not _GIT.match(text):
+        raise ValueError("must be an https, http or ssh address, or `git@HOST:PATH`")
+    return text
+
+
+def folder(text: str) -> str:
+    """A folder inside a repository; ValueError otherwise."""
+    if ".." in _text(text).split("/"):
+        raise ValueError("must be a folder of the repository, without `..`")
     return text
 
 

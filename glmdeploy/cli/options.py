@@ -22,6 +22,8 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 _GPUS = re.compile(r"\s*([+-]?\d{1,9})\s*[xX*\u00d7]\s*(\S.*?)\s*\Z")
 
+_NULLS = ("", "~", "null", "Null", "NULL")  # what YAML reads as nothing; variables of `env` may be called so
+
 # option -> (profile key, help); values are judged by the profile's schema, with a code
 _PLAIN: dict[str, tuple[KeyPath, str, str]] = {
     "--framework": (("framework", "name"), "NAME", "sglang, vllm, transformers or ktransformers."),
@@ -167,6 +169,9 @@ class _Builder:
                 "such as `--set serving.port=8080`",
             )
         _checked(text, "--set")
+        if value in _NULLS and not key.startswith("env."):
+            hint = "leave the key out of the profile; `--set` gives values"
+            raise _refused("GLM015", f"`{key}`: null is no value", place, hint)
         at: KeyPath = tuple(key.split("."))
         self.put(at, _set_value(at, value, place), place)
 

@@ -39,7 +39,8 @@ Such characters can make a file read differently from what it says, and can driv
 everywhere, in files and in options. The message names the code points.""",
     "GLM015": """An option of the command line is not understood
 
-`--gpus` takes a count and a GPU, such as `10xH100`; `--set` takes `KEY=VALUE` with a dotted profile key.""",
+`--gpus` takes a count and a GPU, such as `10xH100`; `--set` takes `KEY=VALUE` with a dotted profile key. `null` takes no
+key back: it is refused, since a profile whose keys are left out has its defaults.""",
     "GLM016": """No such profile
 
 Neither a file of that name exists nor a shipped profile; `glmdeploy list profiles` shows the shipped ones.""",
