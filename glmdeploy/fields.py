@@ -19,6 +19,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?\Z")
 _RESOURCE = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")
 _GIT = re.compile(r"(?:https?|ssh)://[^\s/]+/\S+\Z|[^\s/:@]+@[^\s/:@]+:\S+\Z")
+_DEVICE = re.compile(r"/dev/[A-Za-z0-9._/-]+\Z")
 _WEB = re.compile(r"https?://[^\s/@]+(/[^\s@]*)?\Z")
 
 
@@ -119,6 +120,13 @@ def git_address(text: str) -> str:
         raise ValueError("must not hold a password: give Argo CD or Flux its credentials as a secret")
     if not _GIT.match(text):
         raise ValueError("must be an https, http or ssh address, or `git@HOST:PATH`")
+    return text
+
+
+def device_file(text: str) -> str:
+    """A device file, or a folder of them; ValueError otherwise."""
+    if ".." in text.split("/") or not _DEVICE.match(text):
+        raise ValueError("must be a path below `/dev`, such as `/dev/infiniband`")
     return text
 
 

@@ -15,7 +15,7 @@ from glmdeploy.fields import (
     Strict,
     Text,
     Word,
-    absolute,
+    device_file,
     dns_label,
     dns_name,
     folder,
@@ -109,7 +109,7 @@ class KubernetesSection(Strict):
 class ComposeSection(Strict):
     """The hosts of the Compose files."""
 
-    devices: Annotated[tuple[Annotated[str, AfterValidator(absolute)], ...], Field(strict=False)] = Field(
+    devices: Annotated[tuple[Annotated[str, AfterValidator(device_file)], ...], Field(strict=False)] = Field(
         (), description="Further device files for every container, such as `/dev/infiniband` for RDMA between hosts."
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from glmdeploy.process import Process
 
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
-_SCP = re.compile(r"([^\s/:@]+@[^\s/:@]+):/?(\S+)\Z")
+_SCP = re.compile(r"\A([^\s/:@]+@[^\s/:@]+):/?(\S+)\Z")
 
 
 def render_argocd(plan: Plan, _: tuple[Process, ...]) -> tuple[Artifact, ...]:
