@@ -23,6 +23,8 @@ _RESOURCE = "([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{
 # labels by which our selectors and the controllers find pods
 _OURS = r"role|job-name|controller-uid|pod-template-hash|controller-revision-hash|glmdeploy/.*|([a-z0-9.-]+\.)?(kubernetes|k8s)\.io/.*"
 _WEB = r"https?://[^\s/@]+(/[^\s@]*)?"
+_GIT = r"(https?|ssh)://[^\s/]+/\S+|[^\s/:@]+@[^\s/:@]+:\S+"
+_DEVICE = r"/dev/[A-Za-z0-9._/-]+"
 _LOGIN = "://[^/@]*:[^/@]*@"
 # What `units` reads: an amount with a fraction, a unit of bytes in any case; and that an amount is not zero.
 _AMOUNT = r"[0-9]{1,15}(\.[0-9]{1,6})?[ \t]*"
@@ -163,11 +165,29 @@ def own_labels(pairs: dict[str, str]) -> dict[str, str]:
     return labels(pairs)
 
 
-@says(pattern=rf"^(?!.*{_LOGIN}).*\S")
+@says(pattern=rf"^(?!.*{_LOGIN})({_GIT})$")
 def git_address(text: str) -> str:
-    """A repository's address without a password; ValueError otherwise."""
+    """A repository's address without a password, by https, http or ssh; ValueError otherwise."""
     if re.search(_LOGIN, _text(text)):
         raise ValueError("must not hold a password: give Argo CD or Flux its credentials as a secret")
+    if not re.fullmatch(_GIT, text):
+        raise ValueError("must be an https, http or ssh address, or `git@HOST:PATH`")
+    return text
+
+
+@says(pattern=rf"^(?!(.*/)?\.\.(/|$)){_DEVICE}$")
+def device_file(text: str) -> str:
+    """A device file, or a folder of them; ValueError otherwise."""
+    if ".." in text.split("/") or not re.fullmatch(_DEVICE, text):
+        raise ValueError("must be a path below `/dev`, such as `/dev/infiniband`")
+    return text
+
+
+@says(pattern=r"^(?!(.*/)?\.\.(/|$)).*\S")
+def folder(text: str) -> str:
+    """A folder inside a repository; ValueError otherwise."""
+    if ".." in _text(text).split("/"):
+        raise ValueError("must be a folder of the repository, without `..`")
     return text
 
 

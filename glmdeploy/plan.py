@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from glmdeploy.layout import Layout, place
+from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
     from glmdeploy.flags import Recipe
@@ -254,6 +255,8 @@ class Plan:
 # to ready was seen for a 352 GB model on GB300 whose weights were cached (NemoClaw issue 10903,
 # 2026-09-09); InferenceX waits up to 4 hours. 20 minutes, [est].
 COMPILE_SECONDS = 1200
+# /dev/shm, through which NCCL and the engines' workers exchange; production charts use 20 to 64 GiB.
+SHARED_MEMORY = 32 * GIB
 
 
 def place_layout(spec: Spec, layout: Layout) -> tuple[Placement, ...]:

@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from glmdeploy.layout import Placement
 
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104  a server in a container; the targets narrow it where they can
+
+
 class Slot(StrEnum):
     """A word of a command line that only a target can fill in."""
 
     RANK = "rank"
     LEADER = "leader"
     PORT = "port"
+    HOST = "host"
     API_KEY = "api-key"
 
 
@@ -83,11 +87,20 @@ class Process:
         """Whether the command line has a hole of that kind."""
         return any(not isinstance(w, str) and w.slot is slot for w in self.argv)
 
-    def words(self, *, leader: str, rank: str | None = None, port: str | None = None, api_key: str = "") -> list[str]:
-        """The command line with its holes filled in."""
+    def words(
+        self,
+        *,
+        leader: str,
+        rank: str | None = None,
+        port: str | None = None,
+        host: str = EVERYWHERE,
+        api_key: str = "",
+    ) -> list[str]:
+        """The command line with its holes filled in; ``host`` is the address to listen on."""
         fill = {
             Slot.RANK: str(self.rank) if rank is None else rank,
             Slot.PORT: str(self.port) if port is None else port,
+            Slot.HOST: host,
             Slot.LEADER: leader,
             Slot.API_KEY: api_key,
         }

@@ -31,7 +31,7 @@ from glmdeploy.fields import (
     dns_name,
     env_names,
 )
-from glmdeploy.site import GitSection, KubernetesSection
+from glmdeploy.site import ComposeSection, GitSection, KubernetesSection
 from glmdeploy.slurm import SlurmSection
 from glmdeploy.units import exact_size
 from glmdeploy.weights import WeightSource  # noqa: TC001  pydantic reads the annotation
@@ -197,6 +197,7 @@ class Profile(Strict):
     )
     kubernetes: KubernetesSection = Field(default_factory=KubernetesSection)
     slurm: SlurmSection = Field(default_factory=SlurmSection)
+    compose: ComposeSection = Field(default_factory=ComposeSection)
     git: GitSection = Field(default_factory=GitSection)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
     policy: PolicySection = Field(default_factory=PolicySection)
@@ -353,7 +354,7 @@ def is_list(at: KeyPath) -> bool:
     if at[:1] == ("kubernetes",) and len(at) == 2:  # noqa: PLR2004  the section and its key
         field = KubernetesSection.model_fields.get(str(at[1]))
         return field is not None and getattr(field.annotation, "__origin__", None) is tuple
-    return at in {("targets",), ("extra_args",), ("accept",), ("serving", "served_names")}
+    return at in {("targets",), ("extra_args",), ("accept",), ("serving", "served_names"), ("compose", "devices")}
 
 
 def as_yaml(profile: Profile) -> dict[str, Any]:

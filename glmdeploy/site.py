@@ -1,4 +1,4 @@
-"""The user's keys about the site: Kubernetes, and the Git repository that a bundle is committed to.
+"""The user's keys about the site: Kubernetes, Compose's hosts, and the Git repository that a bundle is committed to.
 
 The names are the site's own (storage classes, resources, namespaces), so nothing in the catalogue could look them up:
 a `Spec` carries these sections as they are written.
@@ -15,8 +15,10 @@ from glmdeploy.fields import (
     Strict,
     Text,
     Word,
+    device_file,
     dns_label,
     dns_name,
+    folder,
     git_address,
     labels,
     own_labels,
@@ -82,7 +84,9 @@ class KubernetesSection(Strict):
     rdma_resource: _Resource | None = Field(
         None, description="Extended resource of the RDMA device plugin, as your nodes offer it. efa has its own."
     )
-    rdma_count: Annotated[int, Field(ge=1, le=64)] = Field(1, description="How many of it one pod takes.")
+    rdma_count: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="How many of it one pod takes. Default 1."
+    )
     gid_index: Annotated[int, Field(ge=0, le=255)] | None = Field(
         None, description="roce: NCCL_IB_GID_INDEX, where NCCL must not choose it."
     )
@@ -106,14 +110,29 @@ class KubernetesSection(Strict):
     hub_endpoint: _Address | None = Field(None, description="Address of the hub or its mirror, for the download.")
 
 
+class ComposeSection(Strict):
+    """The hosts of the Compose files."""
+
+    devices: Annotated[tuple[Annotated[str, AfterValidator(device_file)], ...], Field(strict=False)] = Field(
+        (), description="Further device files for every container, such as `/dev/infiniband` for RDMA between hosts."
+    )
+
+
 class GitSection(Strict):
     """Where the bundle is committed: what `--target argocd` and `--target flux` point at."""
 
     repository: Annotated[str, AfterValidator(git_address)] | None = Field(
-        None, description="Address of the repository, without credentials."
+        None, description="Address of the repository, without credentials: https, http, ssh, or `git@HOST:PATH`."
     )
-    path: Text | None = Field(None, description="Folder of the bundle's `kubernetes` in it.")
-    revision: Text | None = Field(None, description="Branch, tag or commit.")
+    path: Annotated[str, AfterValidator(folder)] | None = Field(
+        None, description="Folder of the bundle's `kubernetes` in it."
+    )
+    revision: Text | None = Field(
+        None, description="Branch, tag or commit. Flux takes a bare name for a branch: write a tag as `refs/tags/NAME`."
+    )
+    secret: _Name | None = Field(
+        None, description="Flux: existing secret, in its namespace, with the repository's credentials."
+    )
     namespace: _Label | None = Field(
         None, description="Namespace of the Application or Kustomization. Default: argocd or flux-system."
     )

@@ -15,7 +15,7 @@ from packaging.version import Version
 from glmdeploy.diagnostics import Diagnostic, Fix, Level, ProfileError, Put
 from glmdeploy.fields import AUTO
 from glmdeploy.hardware import Cluster
-from glmdeploy.site import GitSection, KubernetesSection
+from glmdeploy.site import ComposeSection, GitSection, KubernetesSection
 from glmdeploy.slurm import SlurmSection
 from glmdeploy.units import tokens
 from glmdeploy.weights import Weights, misplaced, placed
@@ -88,6 +88,7 @@ class Spec:
     digests: tuple[tuple[str, str], ...] = ()  # of images, by reference
     slurm: SlurmSection = _NO_SLURM
     kubernetes: KubernetesSection = field(default_factory=KubernetesSection, hash=False)  # the site's own names
+    compose: ComposeSection = field(default_factory=ComposeSection)
     git: GitSection = field(default_factory=GitSection, hash=False)
     found: tuple[Diagnostic, ...] = ()
 
@@ -154,6 +155,7 @@ class _Resolver:
             image_digest=profile.policy.image_digest,
             slurm=profile.slurm,
             kubernetes=profile.kubernetes,
+            compose=profile.compose,
             git=profile.git,
             found=tuple(self.found),
         )

@@ -14,7 +14,7 @@ RDMA = ("infiniband", "roce")
 
 @dataclass(frozen=True)
 class Transport:
-    """A transport by name: NCCL's variables, extended resources, and whether memory must be locked.
+    """A transport by name: NCCL's variables, extended resources, and whether it pins memory.
 
     ``note`` says what a reader of the manifest should know.
     """
@@ -22,7 +22,7 @@ class Transport:
     name: str
     env: tuple[tuple[str, str], ...] = ()
     resources: tuple[tuple[str, int], ...] = ()
-    lock_memory: bool = False
+    pins_memory: bool = False
     note: str = ""
 
 
@@ -46,14 +46,14 @@ def transport(plan: Plan) -> Transport:
     if name == "tcp":
         return Transport(name, (("NCCL_IB_DISABLE", "1"),), note="NCCL talks TCP; no RDMA device is asked for")
     if name in RDMA:
-        resource = ((site.rdma_resource, site.rdma_count),) if site.rdma_resource else ()
+        resource = ((site.rdma_resource, site.rdma_count or 1),) if site.rdma_resource else ()
         gid = (("NCCL_IB_GID_INDEX", str(site.gid_index)),) if name == "roce" and site.gid_index is not None else ()
         note = "NCCL_NET makes a missing device an error instead of a silent fall back to TCP"
-        return Transport(name, (*gid, ("NCCL_NET", "IB")), resource, lock_memory=True, note=note)
+        return Transport(name, (*gid, ("NCCL_NET", "IB")), resource, pins_memory=True, note=note)
     if name == "efa":
         env = (("FI_PROVIDER", "efa"), ("NCCL_NET", "AWS Libfabric"))
-        resource = ((site.rdma_resource or EFA_RESOURCE, site.rdma_count),)
-        return Transport(name, env, resource, lock_memory=True, note="the image must carry the aws-ofi-nccl plugin")
+        resource = ((site.rdma_resource or EFA_RESOURCE, site.rdma_count or 1),)
+        return Transport(name, env, resource, pins_memory=True, note="the image must carry the aws-ofi-nccl plugin")
     if name == "mnnvl":
         env = (("NCCL_CUMEM_ENABLE", "1"), ("NCCL_MNNVL_ENABLE", "1"))
         note = "NVLink between trays: the ComputeDomain gives each pod its IMEX channel"

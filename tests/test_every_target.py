@@ -27,9 +27,10 @@ from test_external import (
     tool,
 )
 from test_kubernetes import environment, server
-from test_targets import LEADER, OF_THE_POD
+from test_targets import LEADER, OF_THE_POD, VISIBLE
 
 from glmdeploy import pipeline, report, resources, source
+from glmdeploy.process import EVERYWHERE
 from glmdeploy.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -144,11 +145,12 @@ def composed(bundle: Path, tmp_path: Path) -> dict[int, Command]:
     for file in (bundle / "compose").rglob("compose.yaml"):
         variables = {name: dummy(name) for name in REQUIRED_VARIABLE.findall(file.read_text())}
         words = [tool("docker-compose"), "-f", file, "config", "--format", "json"]
-        said = run(tmp_path, *words, env=variables | {"GLM_LEADER_ADDRESS": LEADER})
+        said = run(tmp_path, *words, env=variables | {"GLM_LEADER_ADDRESS": LEADER, "GLM_BIND_ADDRESS": EVERYWHERE})
         assert (said.returncode, said.stderr) == (0, "")
         for name, service in json.loads(said.stdout)["services"].items():
             words = [w.replace("$$", "$") for w in (*program(service["entrypoint"]), *service["command"])]
-            env = {k: v.replace("$$", "$") for k, v in (service.get("environment") or {}).items()}
+            environ = service.get("environment") or {}
+            env = {k: v.replace("$$", "$") for k, v in environ.items() if k not in VISIBLE}
             found[int(name.partition("-")[2] or 0)] = (words, env)
     return found
 

@@ -158,7 +158,7 @@ def test_pyxis_is_an_option_and_registries_are_written_its_way() -> None:
 
 @pytest.mark.parametrize("time", ["soon", "1:2", "-1", "1-1-1", "10 "])
 def test_a_time_that_slurm_would_refuse_is_refused(time: str, run: Callable[..., Result]) -> None:
-    result = run("lint", "glm-5.2-fp8-8xh200-vllm", "--set", f"slurm.time={time}")
+    result = run("plan", "glm-5.2-fp8-8xh200-vllm", "--set", f"slurm.time={time}")
     assert result.code != 0
 
 

@@ -130,7 +130,7 @@ def test_pods_are_restricted_but_for_host_folders(profile: str) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_pod_outside_the_restricted_standard_says_why(profile: str) -> None:
     text = next((BUNDLES / profile / "kubernetes").glob("[dl]e*t.yaml")).read_text()
-    assert ("Outside the restricted" in text) == ("hostPath:" in text or "IPC_LOCK" in text)
+    assert ("Outside the restricted" in text) == ("hostPath:" in text)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -300,13 +300,14 @@ def test_52_a_named_transport_sets_nccl_and_guesses_no_nic(
         pytest.param({"transport": "efa", "rdma_count": 32}, "vpc.amazonaws.com/efa", 32, id="efa"),
     ],
 )
-def test_53_rdma_transports_ask_for_devices_and_lock_memory(
+def test_53_rdma_transports_ask_for_devices_and_stay_restricted(
     tmp_path: Path, transport: dict[str, Any], resource: str, count: int
 ) -> None:
     for pod in pods(rendered(tmp_path, cluster=TWO_HOSTS, kubernetes=transport)):
         container = server(pod)
         assert container["resources"]["requests"][resource] == container["resources"]["limits"][resource] == count
-        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["IPC_LOCK"]}
+        # not root: IPC_LOCK would not be effective, and the limit of the node's runtime counts (GLM550)
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
 
 
@@ -543,9 +544,11 @@ SITES: dict[str, dict[str, Any]] = {
 
 def site_versions(site: str) -> list[str]:
     """The oldest, the middle and the newest version of the API that knows what the site uses."""
-    if site != "image":
+    # volumes of images; how a disruption budget treats broken pods (the other new key, matchLabelKeys, is for groups)
+    since = {"image": "1.33", "replicas": "1.31", "racks": "1.27"}.get(site)
+    if not since:
         return kubernetes_versions()
-    carried = [v for v in dict.fromkeys(all_versions()) if Version(v) >= Version("1.33")]
+    carried = [v for v in dict.fromkeys(all_versions()) if Version(v) >= Version(since)]
     return [carried[0], carried[len(carried) // 2], carried[-1]]
 
 
@@ -664,7 +667,7 @@ def test_numa_binding_is_a_capability_that_the_pod_explains(tmp_path: Path) -> N
 def test_trays_of_a_rack_share_a_compute_domain(tmp_path: Path) -> None:
     objects = rendered(tmp_path, **SITES["rack"])
     domain = objects["ComputeDomain/t-nvlink"]
-    assert domain["spec"] == {"numNodes": 2, "channel": {"resourceClaimTemplate": {"name": "t-nvlink"}}}
+    assert domain["spec"] == {"numNodes": 0, "channel": {"resourceClaimTemplate": {"name": "t-nvlink"}}}
     for pod in pods(objects):
         assert pod["spec"]["resourceClaims"] == [{"name": "nvlink", "resourceClaimTemplateName": "t-nvlink"}]
         assert server(pod)["resources"]["claims"] == [{"name": "nvlink"}]
@@ -716,7 +719,7 @@ def test_each_replica_on_racks_has_a_domain_and_a_rule_that_keeps_it_in_one_rack
     for index, group in enumerate(groups):
         domain = f"t-g{index}-nvlink"
         channel = {"resourceClaimTemplate": {"name": domain}}
-        assert objects[f"ComputeDomain/{domain}"]["spec"] == {"numNodes": 2, "channel": channel}
+        assert objects[f"ComputeDomain/{domain}"]["spec"] == {"numNodes": 0, "channel": channel}
         assert group["spec"]["replicas"] == 1
         template = group["spec"]["leaderWorkerTemplate"]
         for pod in (template["leaderTemplate"], template["workerTemplate"]):

@@ -281,8 +281,20 @@ def test_render_raises_what_the_checker_finds(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_word_of_the_users_that_flux_would_replace_is_a_warning_of_render(run: Callable[..., Result]) -> None:
-    result = run("render", "glm-5.2-fp8-8xh200-vllm", "-o", "-", "--set", 'env={A: "${HOME}"}')
+    result = run("render", "glm-5.2-fp8-8xh200-vllm", "-o", "-", "--set", "kubernetes.networks=${X}")
     assert (result.code, "warning[GLM824]" in result.err) == (0, True)
+
+
+def test_words_of_an_engine_are_kept_from_flux_and_from_the_kubelet_by_doubled_dollars(
+    run: Callable[..., Result],
+) -> None:
+    words = ("--set", 'env={A: "${HOME}"}', "--set", 'extra_args=["--chat-template", "${HOME}"]')
+    result = run("render", "glm-5.2-fp8-8xh200-vllm", "-o", "-", "--target", "kubernetes", *words)
+    assert (result.code, "GLM824" in result.err) == (0, False)
+    assert [line.strip() for line in result.out.splitlines() if "HOME}" in line] == [
+        '- "$${HOME}"',
+        'value: "$${HOME}"',
+    ]
 
 
 def test_good_neighbours_are_good_to_the_schemas_too() -> None:

@@ -12,6 +12,7 @@ import yaml
 from conftest import BUNDLES
 
 from glmdeploy import pipeline, report, resources, source
+from glmdeploy.process import EVERYWHERE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PROFILES = sorted(resources.shipped_profiles())
 LEADER = "10.0.0.1"
+# What selects GPUs is the targets' own: no plan can say it of pods and reservations.
+VISIBLE = {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}
 
 
 def _outcome(profile: str) -> Outcome:
@@ -64,13 +67,14 @@ def test_compose_files_hold_the_plans_command_and_environment(profile: str) -> N
         rank = int(name.partition("-")[2] or 0)
         entrypoint = [] if service["entrypoint"][0] == "/bin/sh" else service["entrypoint"]  # a shell reads the key
         words = [_interpolated(w) for w in (*entrypoint, *service["command"])]
-        env = {k: v.replace("$$", "$") for k, v in service.get("environment", {}).items() if not v.startswith("${")}
+        env = {k: v.replace("$$", "$") for k, v in service.get("environment", {}).items() if k not in VISIBLE}
         found[rank] = (words, env)
     assert found == _expected(profile)
 
 
 def _interpolated(word: str) -> str:
-    return word.replace("${GLM_LEADER_ADDRESS:?address of host 0 that all hosts reach}", LEADER).replace("$$", "$")
+    filled = word.replace("${GLM_LEADER_ADDRESS:?address of host 0 that all hosts reach}", LEADER)
+    return filled.replace("${GLM_BIND_ADDRESS:-127.0.0.1}", EVERYWHERE).replace("$$", "$")
 
 
 @pytest.mark.parametrize("profile", [p for p in PROFILES if _with(p, "kubernetes")])
@@ -206,7 +210,16 @@ HOSTILE = [
     "\\",
     "*",
     "$$(X)",
+    "$$",
+    "$$$X",
 ]
+
+
+def _as_the_kubelet_reads(word: str) -> str:
+    """Two dollars are one, and a dollar before a name in parentheses would be a reference."""
+    read = re.sub(r"\$(\$|\(\w+\))", lambda m: "$" if m[1] == "$" else "<reference>", word)
+    assert "<reference>" not in read
+    return read
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -221,7 +234,8 @@ def test_hostile_words_stay_words_in_every_target(tmp_path: Path, text: str) -> 
     assert compose["command"][-1].replace("$$", "$") == text
     assert compose["environment"]["X"].replace("$$", "$") == text
     container = yaml.safe_load(files["kubernetes/deployment.yaml"])["spec"]["template"]["spec"]["containers"][0]
-    assert container["args"][-1].replace("$$(", "$(") == text
+    assert _as_the_kubelet_reads(container["args"][-1]) == text
+    assert _as_the_kubelet_reads(next(e["value"] for e in container["env"] if e["name"] == "X")) == text
     assert not (tmp_path / "x").exists()
 
 

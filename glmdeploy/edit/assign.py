@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from glmdeploy.pipeline import Outcome
 
 
+_NULLS = ("", "~", "null", "Null", "NULL")  # what YAML reads as nothing; names of the user's own may be called so
+
+
 @dataclass(frozen=True)
 class Edited:
     """A profile's file, the text that it would get, and how both are judged."""
@@ -109,6 +112,9 @@ def value_of(at: KeyPath, text: str, place: str) -> Any:
 
     ProfileError (GLM015) at ``place`` when it is no YAML.
     """
+    if text in _NULLS and not is_map(at[:-1]):
+        hint = "leave the key out of the profile; `set --unset KEY` takes it out"
+        raise _refused("GLM015", f"`{'.'.join(map(str, at))}`: null is no value", place, hint)
     if is_text(at):
         return text
     try:

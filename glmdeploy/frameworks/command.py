@@ -79,6 +79,7 @@ def role(plan: Plan, rank: int) -> str:
     return "leader" if rank == 0 else "worker"
 
 
+HOST = Hole(Slot.HOST)
 PORT = Hole(Slot.PORT)
 RANK = Hole(Slot.RANK)
 API_KEY = Hole(Slot.API_KEY)

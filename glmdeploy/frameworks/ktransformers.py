@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from glmdeploy import hostram, verdict
-from glmdeploy.frameworks.command import API_KEY, PORT, Command, environment, model_word, offline, role, secrets
+from glmdeploy.frameworks.command import API_KEY, HOST, PORT, Command, environment, model_word, offline, role, secrets
 from glmdeploy.frameworks.common import BF16_ROW, FP8_DS_MLA_ROW, INDEX_ROW, Adapter
 from glmdeploy.layout import Shards
 from glmdeploy.memory import (
@@ -281,4 +281,4 @@ def _argv(plan: Plan) -> tuple[Word, ...]:
     command.add_if(spec.checkpoint.id == "fp8", "fp8_gemm", "cutlass").add("disable_shared_experts_fusion")
     command.add("tool_parser", "glm47").add("reasoning_parser", "glm45").add("served_name", spec.served_names[0])
     command.add("watchdog", plan.startup_seconds).add("metrics").add_if(spec.api_key_secret, "api_key", API_KEY)
-    return command.add("host", "0.0.0.0").add("port", PORT).finish()  # noqa: S104  a server in a container
+    return command.add("host", HOST).add("port", PORT).finish()

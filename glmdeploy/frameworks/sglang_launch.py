@@ -8,6 +8,7 @@ from packaging.version import Version
 
 from glmdeploy.frameworks.command import (
     API_KEY,
+    HOST,
     LEADER_PORT,
     PORT,
     RANK,
@@ -86,7 +87,7 @@ def _argv(plan: Plan) -> tuple[Word, ...]:
     command.add("served_name", spec.served_names[0])
     command.add("dist_timeout", plan.startup_seconds).add("watchdog", plan.startup_seconds)
     command.add("metrics").add_if(spec.api_key_secret, "api_key", API_KEY)
-    return command.add("host", "0.0.0.0").add("port", PORT).finish()  # noqa: S104  a server in a container
+    return command.add("host", HOST).add("port", PORT).finish()
 
 
 def _limits(command: Command, layout: Layout, settings: Settings) -> None:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from glmdeploy.frameworks.command import (
+    HOST,
     PORT,
     RANK,
     Command,
@@ -82,4 +83,4 @@ def _argv(plan: Plan, *, headless: bool) -> tuple[Word, ...]:
     command.add_if(thinking_kwargs(spec), "chat_template_kwargs", thinking_kwargs(spec))
     command.add("served_name", *spec.served_names)
     command.add_if(headless, "headless")
-    return command.add("host", "0.0.0.0").add("port", PORT).finish()  # noqa: S104  a server in a container
+    return command.add("host", HOST).add("port", PORT).finish()

@@ -20,6 +20,7 @@ from glmdeploy.rules import (
     memory,
     placement,
     policy,
+    site,
     source_codes,
     target,
 )
@@ -117,6 +118,13 @@ RULES: dict[str, Check] = {
     "GLM545": kubernetes.image_outside_kubernetes,
     "GLM546": kubernetes.image_volume_version,
     "GLM547": kubernetes.one_channel_a_tray,
+    "GLM550": site.pinned_memory,
+    "GLM551": site.open_to_namespaces,
+    "GLM552": site.tag_or_branch,
+    "GLM553": site.ssh_without_secret,
+    "GLM554": site.too_little_memory,
+    "GLM555": site.class_of_shared_claim,
+    "GLM556": site.one_efa,
     "GLM601": policy.secret_in_profile,
     "GLM602": policy.image_without_digest,
 }

@@ -40,7 +40,8 @@ everywhere, in files and in options. The message names the code points.""",
     "GLM015": """An option of the command line is not understood
 
 `--gpus` takes a count and a GPU, such as `10xH100`; `--set` and the command `set` take `KEY=VALUE` with a dotted profile
-key, each key once. VALUE is YAML on one line; where the schema has a string it is taken as it is.""",
+key, each key once. VALUE is YAML on one line; where the schema has a string it is taken as it is. `null` takes no key
+back: it is refused, since a key that is left out has its default.""",
     "GLM016": """No such profile
 
 Neither a file of that name exists nor a shipped profile; `glmdeploy list profiles` shows the shipped ones.""",

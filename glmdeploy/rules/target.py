@@ -159,25 +159,29 @@ def ports_collide(_: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnosti
 def fabric_not_exposed(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """Containers on several hosts get no RDMA devices
 
-    Compose files name no InfiniBand or RoCE device, and pods only the one of `kubernetes.rdma_resource`: what your
-    device plugin calls it cannot be guessed. Without, NCCL talks TCP between hosts unless the cluster's own network
-    attaches them. Ranks on one host talk through the network as well when they are separate pods. Tensor-parallel
-    groups that span hosts suffer most. On GB200 and GB300 racks the pods get a ComputeDomain.
+    Compose files name no InfiniBand or RoCE device but those of `compose.devices` (`/dev/infiniband` is all of a host's),
+    and pods only the one of `kubernetes.rdma_resource`: what your device plugin calls it cannot be guessed. Without, NCCL
+    talks TCP between hosts unless the cluster's own network attaches them. Ranks on one host talk through the network as
+    well when they are separate pods. Tensor-parallel groups that span hosts suffer most. On GB200 and GB300 racks the pods
+    get a ComputeDomain.
     """
     targets = _in_containers(plan.spec)
     if transport_name(plan) != "none":
         targets = [t for t in targets if t != "kubernetes"]
+    if plan.spec.compose.devices:
+        targets = [t for t in targets if t != "compose"]
     hosts = len({p.host for p in plan.ranks})
     if not plan.launchable or hosts == 1 or not targets or plan.spec.cluster.fabric == "tcp":
         return
     what = "IMEX channel" if plan.spec.cluster.gpu.rack_scale else f"{plan.spec.cluster.fabric} devices"
-    named = "name `kubernetes.rdma_resource`, " if "kubernetes" in targets else ""
+    keys = {"kubernetes": "`kubernetes.rdma_resource`", "compose": "`compose.devices`"}
+    named = " and ".join(f"{keys[t]}" for t in keys if t in targets)
     yield Diagnostic(
         "GLM510",
         f"{' and '.join(targets)} across {hosts} hosts get no {what}: without them NCCL falls back to TCP",
         Level.WARNING,
         at=("cluster", "fabric"),
-        hint=f"{named}add your cluster's devices to the rendered files, or set `fabric: tcp` to plan without them",
+        hint=f"name your cluster's devices in {named}, or set `fabric: tcp` to plan without them",
     )
 
 

@@ -6,19 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 from glmdeploy import images
-from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
     from glmdeploy.spec import Spec
 
-# NCCL and the engines' workers exchange through it; production charts use 20 to 64 GiB.
-SHARED_MEMORY = 32 * GIB
 HUB_CACHE = "/root/.cache/huggingface"  # the default of root in the engines' images
 PROBE_PERIOD = 10  # seconds
 LEADER_VARIABLE = "GLM_LEADER_ADDRESS"
-VISIBLE = {"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "HIP_VISIBLE_DEVICES"}
+BIND_VARIABLE = "GLM_BIND_ADDRESS"
 
 
 def header(spec: Spec) -> str:
@@ -69,16 +66,14 @@ def by_host(processes: tuple[Process, ...]) -> dict[int, list[Process]]:
     return hosts
 
 
-def health_command(process: Process, *, port: int, leader: str) -> list[str]:
-    """A command that exits 0 when the process serves: HTTP on its own port, or the leader's rendezvous port.
+def health_command(process: Process, *, port: int, leader: str, host: str = "127.0.0.1") -> list[str]:
+    """A command that exits 0 when the process serves: HTTP on its own ``host`` and port, or the leader's meeting port.
 
     Python's standard library is in every engine image; curl is not.
     """
     health = process.health
     if health.path:
-        code = (
-            f"import urllib.request as u; u.urlopen('http://127.0.0.1:{port}{health.path}', timeout={health.timeout})"
-        )
+        code = f"import urllib.request as u; u.urlopen('http://{host}:{port}{health.path}', timeout={health.timeout})"
     else:
         code = f"import socket; socket.create_connection(({leader}, {health.leader_port}), timeout={health.timeout}).close()"
     return ["python3", "-c", code]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Artifact
-from glmdeploy.process import Slot
+from glmdeploy.plan import SHARED_MEMORY
+from glmdeploy.process import EVERYWHERE, Slot
 from glmdeploy.targets import objectstore
 from glmdeploy.targets.common import (
+    BIND_VARIABLE,
     LEADER_VARIABLE,
-    SHARED_MEMORY,
     by_host,
     header,
     health_command,
@@ -17,6 +18,7 @@ from glmdeploy.targets.common import (
     needs_dockerfile,
     object_name,
 )
+from glmdeploy.targets.needs import binds_memory, needs
 from glmdeploy.templating import render as render_template
 from glmdeploy.units import GIB
 
@@ -29,6 +31,7 @@ _CACHE = "/root/.cache"  # the hub's and the kernels', for root in the engines' 
 _KEY = "<GLMDEPLOY_API_KEY>"  # stands for the key until the container's shell reads it
 _SECRETS = {"api-key": "api-key", "token": "hub-token"}  # key of the profile's secret -> name in Compose
 _LEADER = f"${{{LEADER_VARIABLE}:?address of host 0 that all hosts reach}}"
+_BIND = f"${{{BIND_VARIABLE}:-127.0.0.1}}"
 
 
 def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
@@ -39,7 +42,7 @@ def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
         folder = _folder(host, several=len(hosts) > 1)
         root = "/".join([".."] * (folder.count("/") + 1))
         files.append(Artifact(f"{folder}/compose.yaml", _file(plan, tuple(ranks), host, root)))
-        files.append(Artifact(f"{folder}/.env.example", _example(plan, processes)))
+        files.append(Artifact(f"{folder}/.env.example", _example(plan, processes, host)))
     download = (objectstore.script(plan, "compose"),) if plan.spec.weights.store else ()
     return (*files, *download, Artifact("compose/README.md", _readme(plan, hosts)))
 
@@ -60,7 +63,9 @@ def _file(plan: Plan, ranks: tuple[Process, ...], host: int, root: str) -> str:
         services=[_service(plan, process, ranks) for process in ranks],
         image=_escape(image(spec)),
         build=root if _built(spec) else "",
-        vendor=spec.cluster.gpu.vendor,
+        bind=_BIND,
+        nvidia=spec.cluster.gpu.vendor == "nvidia",
+        devices=[*needs(plan).devices, *spec.compose.devices],
         shared_memory=f"{SHARED_MEMORY // GIB}gb",
         path=_escape(spec.weights.path),
         cache=_CACHE,
@@ -73,12 +78,14 @@ def _built(spec: Spec) -> bool:
     return needs_dockerfile(spec) and not spec.image
 
 
-def _example(plan: Plan, processes: tuple[Process, ...]) -> str:
+def _example(plan: Plan, processes: tuple[Process, ...], host: int) -> str:
     return render_template(
         "compose/env.example.j2",
         header=header(plan.spec),
         several=plan.layout.nodes > 1,
         leader_variable=LEADER_VARIABLE,
+        bind_variable=BIND_VARIABLE if host == processes[0].placement.host else "",
+        open_api=not any(s.key == "api-key" for s in processes[0].secrets),
         port=processes[0].port,
         secret_files=_secret_files(processes[0]),
     )
@@ -101,6 +108,7 @@ def _readme(plan: Plan, hosts: dict[int, list[Process]]) -> str:
             for host, ranks in hosts.items()
         ],
         start_period=f"{plan.startup_seconds} s",
+        several=plan.layout.nodes > 1,
         build=_built(plan.spec),
         store=plan.spec.weights.store,
         weights_path=plan.spec.weights.path,
@@ -117,37 +125,48 @@ def _name(process: Process) -> str:
 
 
 def _service(plan: Plan, process: Process, ranks: tuple[Process, ...]) -> dict[str, object]:
-    words = process.words(leader="\0leader", api_key=_KEY)
+    # the network of the host is also that of its other services: there the address is the user's to widen
+    bind = "\0bind" if plan.layout.nodes > 1 else EVERYWHERE
+    words = process.words(leader="\0leader", host=bind, api_key=_KEY)
     launcher = _launcher(process)
-    env = [(k, _escape(v)) for k, v in process.env]
-    if any(s.variable == "HF_TOKEN" for s in process.secrets):
-        env.append(("HF_TOKEN_PATH", f"/run/secrets/{_SECRETS['token']}"))
     first = _name(ranks[0])
     capability, why = _capability(plan, process)
     return {
         "name": _name(process),
         "entrypoint": [_escape(w) for w in launcher or words[:1]],
         "command": [_escape(w) for w in (words if launcher else words[1:])],
-        "env": env,
+        "env": _environment(plan, process),
         "secrets": [name for name, _ in _secret_files(process)],
         "gpu_ids": [str(i) for i in process.placement.gpu_ids],
-        "render_nodes": [f"/dev/dri/renderD{128 + i}" for i in process.placement.gpu_ids],
         "port": process.port,
         "ipc": "" if len(ranks) == 1 else "shareable" if process is ranks[0] else f"service:{first}",
         "after": "" if process is ranks[0] else first,
         "cap_add": capability,
         "cap_why": why,
-        "health": [_escape(w) for w in health_command(process, port=process.port, leader="'\0leader'")],
+        "health": [_escape(w) for w in _health(process, bind)],
         "timeout": f"{process.health.timeout + 5}s",
     }
 
 
+def _health(process: Process, bind: str) -> list[str]:
+    host = bind if process.has(Slot.HOST) and bind != EVERYWHERE else "127.0.0.1"
+    return health_command(process, port=process.port, leader="'\0leader'", host=host)
+
+
+def _environment(plan: Plan, process: Process) -> list[tuple[str, str]]:
+    """The plan's variables, where the hub's token is, and the GPUs where no runtime hook picks them."""
+    env = [(k, _escape(v)) for k, v in process.env]
+    if any(s.variable == "HF_TOKEN" for s in process.secrets):
+        env.append(("HF_TOKEN_PATH", f"/run/secrets/{_SECRETS['token']}"))
+    if needs(plan).devices:
+        env.append((needs(plan).visible, ",".join(map(str, process.placement.gpu_ids))))
+    return env
+
+
 def _capability(plan: Plan, process: Process) -> tuple[list[str], str]:
     """What must be given back after all capabilities are dropped, and why."""
-    if process.cpu.flags:
-        return ["SYS_NICE"], "memory is bound to NUMA nodes (mbind, set_mempolicy)"
-    if plan.spec.cluster.gpu.vendor == "amd":
-        return ["SYS_PTRACE"], "ranks read each other's memory (vLLM's ROCm documents)"
+    if binds_memory(plan, process):
+        return ["SYS_NICE"], "the runtime's seccomp profile lets mbind and set_mempolicy through only with it"
     return [], ""
 
 
@@ -164,5 +183,5 @@ def _launcher(process: Process) -> list[str]:
 
 
 def _escape(word: str) -> str:
-    """A word as Compose reads it: a dollar is doubled, the placeholder becomes its own interpolation."""
-    return word.replace("$", "$$").replace("\0leader", _LEADER)
+    """A word as Compose reads it: a dollar is doubled, placeholders become interpolations of their own."""
+    return word.replace("$", "$$").replace("\0leader", _LEADER).replace("\0bind", _BIND)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Artifact
 from glmdeploy.targets.common import header, object_name
-from glmdeploy.targets.kubernetes import progress_seconds
 from glmdeploy.templating import render as render_template
 
 if TYPE_CHECKING:
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
 
-_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+_COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+_SCP = re.compile(r"\A([^\s/:@]+@[^\s/:@]+):/?(\S+)\Z")
 
 
 def render_argocd(plan: Plan, _: tuple[Process, ...]) -> tuple[Artifact, ...]:
@@ -39,16 +39,17 @@ def _artifact(plan: Plan, path: str, namespace: str) -> Artifact:
         destination=spec.namespace,
         project=git.project,
         repository=git.repository or "",
+        address=_SCP.sub(r"ssh://\1/\2", git.repository or ""),
+        secret=git.secret or "",
         path=(git.path or "").strip("/"),
         revision=revision,
         reference=_reference(revision),
-        minutes=-(-progress_seconds(plan) // 60),
     )
     return Artifact(path, text)
 
 
 def _reference(revision: str) -> str:
-    """Flux's word for a revision: a commit, a full reference, or a branch."""
+    """Flux's word for a revision: a commit, a full reference, or a branch (GLM552 speaks of what looks like a tag)."""
     if _COMMIT.match(revision):
         return "commit"
     return "name" if revision.startswith("refs/") else "branch"

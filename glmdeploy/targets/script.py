@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Artifact
-from glmdeploy.process import Slot
+from glmdeploy.plan import SHARED_MEMORY
+from glmdeploy.process import EVERYWHERE, Slot
 from glmdeploy.targets import objectstore
-from glmdeploy.targets.common import PROBE_PERIOD, SHARED_MEMORY, VISIBLE, driver, header, start_words
+from glmdeploy.targets.common import BIND_VARIABLE, PROBE_PERIOD, driver, header, start_words
+from glmdeploy.targets.needs import needs
 from glmdeploy.templating import render as render_template
 from glmdeploy.templating import sh
 from glmdeploy.units import GIB
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 _HOLES = {
     Slot.RANK: '"${rank}"',
     Slot.PORT: '"${port}"',
+    Slot.HOST: '"${bind}"',
     Slot.LEADER: '"${leader}"',
     Slot.API_KEY: '"${api_key}"',
 }
@@ -96,10 +99,13 @@ def _script(plan: Plan, role: str, ranks: list[Process]) -> str:
         needs_leader=first.has(Slot.LEADER) or bool(first.health.leader_port),
         lines=_lines(first.argv),
         api_key=first.has(Slot.API_KEY),
+        bind_variable=BIND_VARIABLE if first.has(Slot.HOST) else "",
+        everywhere=EVERYWHERE,
+        open_api=_open(first),
         env=first.env,
         secrets=[s.variable for s in first.secrets],
         vendor=spec.cluster.gpu.vendor,
-        visible=VISIBLE[spec.cluster.gpu.vendor],
+        visible=needs(plan).visible,
         gpus=len(first.placement.gpu_ids),
         gpu_name=spec.cluster.gpu.name,
         memory_mib=spec.cluster.gpu.memory_mib * 97 // 100,  # ECC and firmware move it a little
@@ -119,6 +125,12 @@ def _script(plan: Plan, role: str, ranks: list[Process]) -> str:
         leader_port=first.health.leader_port,
         period=PROBE_PERIOD,
     )
+
+
+def _open(process: Process) -> bool:
+    """Whether the process answers requests of anybody who reaches it: where it listens is up to the host's owner."""
+    keyed = any(s.key == "api-key" for s in process.secrets)
+    return process.role != "worker" and process.has(Slot.HOST) and not keyed
 
 
 def _rank(process: Process) -> dict[str, str | int]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Artifact
 from glmdeploy.process import Slot
-from glmdeploy.targets.common import LEADER_VARIABLE, header, object_name, start_words
+from glmdeploy.targets.common import BIND_VARIABLE, LEADER_VARIABLE, by_host, header, object_name, start_words
+from glmdeploy.targets.needs import needs
 from glmdeploy.templating import argv
 from glmdeploy.templating import render as render_template
 
@@ -15,13 +16,11 @@ if TYPE_CHECKING:
     from glmdeploy.process import Process
 
 USER = "glmdeploy"
-# Who may open the device files; NVIDIA's are open to all.
-_GROUPS = {"nvidia": "", "amd": "video and render"}
 
 
 def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
     """A unit per rank, named by its rank where there are several; what to copy where."""
-    units = [Artifact(f"systemd/{_path(plan, p)}", _unit(plan, p)) for p in processes]
+    units = [Artifact(f"systemd/{_path(plan, p)}", _unit(plan, p, processes)) for p in processes]
     return (*units, Artifact("systemd/README.md", _readme(plan, processes)))
 
 
@@ -34,7 +33,7 @@ def _path(plan: Plan, process: Process) -> str:
     return f"host-{process.placement.host}/{_name(plan, process)}"
 
 
-def _unit(plan: Plan, process: Process) -> str:
+def _unit(plan: Plan, process: Process, processes: tuple[Process, ...]) -> str:
     name = object_name(plan.spec)
     return render_template(
         "systemd/unit.service.j2",
@@ -44,6 +43,7 @@ def _unit(plan: Plan, process: Process) -> str:
         user=USER,
         script=argv([f"/opt/glmdeploy/{name}/{start_words(process)[0]}", *start_words(process)[1:]]),
         start=plan.startup_seconds,
+        peers=" ".join(_name(plan, p) for p in by_host(processes)[process.placement.host] if p is not process),
         **_rank(process),
     )
 
@@ -67,9 +67,11 @@ def _readme(plan: Plan, processes: tuple[Process, ...]) -> str:
         ranks=[{**_rank(p), "unit": _path(plan, p)} for p in processes],
         several=plan.layout.nodes > 1,
         user=USER,
-        groups=_GROUPS[plan.spec.cluster.gpu.vendor],
+        groups=needs(plan).groups,
         nvidia=plan.spec.cluster.gpu.vendor == "nvidia",
         names=[*leader, *(s.variable for s in processes[0].secrets)],
+        bind_variable=BIND_VARIABLE if processes[0].has(Slot.HOST) else "",
+        open_api=not any(s.key == "api-key" for s in processes[0].secrets),
         units=[_name(plan, p) for p in processes],
         download=plan.spec.weights.fetched,
         start=plan.startup_seconds,

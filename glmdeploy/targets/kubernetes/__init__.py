@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 from glmdeploy.bundle import Artifact
 from glmdeploy.targets.common import header, object_name
 from glmdeploy.targets.kubernetes import network
-from glmdeploy.targets.kubernetes.pod import Group, progress_seconds
+from glmdeploy.targets.kubernetes.pod import Group
 from glmdeploy.targets.kubernetes.storage import JOB_DIGEST, Store
 from glmdeploy.templating import render as render_template
 
 if TYPE_CHECKING:
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
-
-__all__ = ["progress_seconds", "render"]
 
 CODE_LICENSE = "Apache-2.0"  # SGLang, vLLM, Transformers and KTransformers alike
 

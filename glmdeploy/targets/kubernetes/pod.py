@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glmdeploy.plan import COMPILE_SECONDS
-from glmdeploy.targets.common import PROBE_PERIOD, SHARED_MEMORY, health_command, object_name, start_failures
+from glmdeploy import hostram
+from glmdeploy.plan import COMPILE_SECONDS, SHARED_MEMORY
+from glmdeploy.targets.common import PROBE_PERIOD, health_command, object_name, start_failures
 from glmdeploy.targets.kubernetes.storage import Store, mirrored
+from glmdeploy.targets.needs import binds_memory
 from glmdeploy.transport import transport
 from glmdeploy.units import GIB
 
@@ -26,9 +28,11 @@ GRACE = 120  # seconds for the answers that are being written
 DOWNLOAD = 6 * 3600  # seconds: 756 GB at 35 MB/s, so that a first roll-out is not called failed meanwhile, [est]
 LIVENESS_PERIOD = 60
 CAPABILITIES = {
-    "IPC_LOCK": "IPC_LOCK: RDMA pins memory; where the container runtime gives it to root alone, lift its memlock limit",
     "SYS_NICE": "SYS_NICE: the runtime's seccomp profile lets mbind and set_mempolicy through only with it",
 }
+PIN_NOTE = (
+    "RDMA pins memory: the node's container runtime must lift its memlock limit (GLM550); IPC_LOCK is root's alone"
+)
 NUMA_NOTE = "memory is not bound to NUMA nodes: seccomp asks for SYS_NICE, which kubernetes.numa_binding adds"
 SLOWEST_PREFILL = 500  # tokens a second below which nobody would serve, [est]
 
@@ -70,7 +74,6 @@ class Group:
             "leader": leader,
             "worker": self.worker() if self.several else None,
             "pod": self.pod(),
-            "domain_nodes": len({p.host for p in self.plan.ranks}),
             "progress_seconds": progress_seconds(self.plan),
         }
 
@@ -83,7 +86,7 @@ class Group:
         return {
             "restricted": self.restricted(),
             "capabilities": [(name, CAPABILITIES[name]) for name in self.capabilities()],
-            "numa_note": NUMA_NOTE if self.processes[0].host_memory and not self.site.numa_binding else "",
+            "notes": self.notes(),
             "run_as": self.site.run_as,
             "groups": list(self.site.supplemental_groups),
             "read_only_root": self.site.read_only_root,
@@ -103,8 +106,12 @@ class Group:
 
     def capabilities(self) -> list[str]:
         """What the server's container may do beside the restricted standard."""
-        wanted = {"IPC_LOCK": self.transport.lock_memory, "SYS_NICE": self.site.numa_binding}
-        return [name for name, want in wanted.items() if want]
+        return ["SYS_NICE"] if self.site.numa_binding else []
+
+    def notes(self) -> list[str]:
+        """What the server's container cannot do for want of a capability."""
+        unbound = binds_memory(self.plan, self.processes[0]) and not self.site.numa_binding
+        return [*([PIN_NOTE] if self.transport.pins_memory else []), *([NUMA_NOTE] if unbound else [])]
 
     def restricted(self) -> str:
         """Why the pod is outside Kubernetes' restricted Pod Security Standard, or an empty string."""
@@ -180,7 +187,9 @@ class Group:
             why = "kubernetes.memory"
         elif memory < wanted:
             why += ", no more than cluster.host_memory"
-        cpus = cluster.cpu_cores * 9 // 10 if process.host_memory and cluster.cpu_cores else gpus * CPUS_PER_GPU
+        # inference threads: of the cores that are known some are left to the host's own services
+        threads = cluster.cpu_cores * 9 // 10 or hostram.threads(cluster)
+        cpus = threads if process.host_memory else gpus * CPUS_PER_GPU
         scratch = SCRATCH if self.store.makes_cache else SCRATCH + -(-self.site.cache_size // GIB)
         return {
             "gpu_resource": GPU_RESOURCES[cluster.gpu.vendor],
@@ -200,10 +209,10 @@ def progress_seconds(plan: Plan) -> int:
 
 
 def _escape(word: str) -> str:
-    """A word as the kubelet reads it: `$(` is doubled, the placeholders become its own expansion."""
-    word = word.replace("$(", "$$(")
+    """A word as the kubelet reads it: each dollar is doubled (two are one to it), placeholders become its expansions."""
     return (
-        word.replace("\0leader", _LEADER)
+        word.replace("$", "$$")
+        .replace("\0leader", _LEADER)
         .replace("\0rank", "$(LWS_WORKER_INDEX)")
         .replace("\0key", "$(GLMDEPLOY_API_KEY)")
     )

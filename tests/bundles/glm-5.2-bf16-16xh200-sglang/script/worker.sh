@@ -20,6 +20,7 @@ Environment:
   GLM_LEADER_ADDRESS   address of host 0 that all hosts reach (required)
   GLM_GPUS             GPU ids instead of the planned ones, such as 4,5
   GLM_PORT             HTTP port instead of the planned one
+  GLM_BIND_ADDRESS     address to listen on, instead of 0.0.0.0 (all)
   GLM_SKIP_PREFLIGHT   set to 1 to start without the checks
 USAGE
 }
@@ -65,6 +66,7 @@ case "${rank}" in
 esac
 gpus=${GLM_GPUS:-${gpus}}
 port=${GLM_PORT:-${port}}
+bind=${GLM_BIND_ADDRESS:-0.0.0.0}
 leader=${GLM_LEADER_ADDRESS:-<leader-address>}
 
 command=(
@@ -88,7 +90,7 @@ command=(
   --dist-timeout 2760
   --watchdog-timeout 2760
   --enable-metrics
-  --host 0.0.0.0
+  --host "${bind}"
   --port "${port}"
 )
 environment=(
@@ -193,8 +195,8 @@ preflight() {
 answers() {
   # shellcheck disable=SC2016 # the inner shell expands
   timeout 5 bash -c '
-    exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "GET %s HTTP/1.0\r\n\r\n" "$2" >&3 &&
-      read -r _ status _ <&3 && [[ ${status} == 200 ]]' _ "${port}" /health 2>/dev/null
+    exec 3<>"/dev/tcp/$1/$2" && printf "GET %s HTTP/1.0\r\n\r\n" "$3" >&3 &&
+      read -r _ status _ <&3 && [[ ${status} == 200 ]]' _ "${bind}" "${port}" /health 2>/dev/null
 }
 
 [[ -n "${GLM_LEADER_ADDRESS:-}" ]] || fail 'set GLM_LEADER_ADDRESS to the address of host 0'

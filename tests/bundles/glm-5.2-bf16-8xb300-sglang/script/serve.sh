@@ -18,6 +18,7 @@ usage: serve.sh [--print | --check | --wait] [--help]
 Environment:
   GLM_GPUS             GPU ids instead of the planned ones, such as 4,5
   GLM_PORT             HTTP port instead of the planned one
+  GLM_BIND_ADDRESS     address to listen on, instead of 0.0.0.0 (all)
   GLM_SKIP_PREFLIGHT   set to 1 to start without the checks
 USAGE
 }
@@ -57,6 +58,7 @@ case "${rank}" in
 esac
 gpus=${GLM_GPUS:-${gpus}}
 port=${GLM_PORT:-${port}}
+bind=${GLM_BIND_ADDRESS:-0.0.0.0}
 
 command=(
   python3 -m sglang.launch_server
@@ -76,7 +78,7 @@ command=(
   --dist-timeout 2760
   --watchdog-timeout 2760
   --enable-metrics
-  --host 0.0.0.0
+  --host "${bind}"
   --port "${port}"
 )
 environment=(
@@ -193,8 +195,8 @@ preflight() {
 answers() {
   # shellcheck disable=SC2016 # the inner shell expands
   timeout 30 bash -c '
-    exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "GET %s HTTP/1.0\r\n\r\n" "$2" >&3 &&
-      read -r _ status _ <&3 && [[ ${status} == 200 ]]' _ "${port}" /health 2>/dev/null
+    exec 3<>"/dev/tcp/$1/$2" && printf "GET %s HTTP/1.0\r\n\r\n" "$3" >&3 &&
+      read -r _ status _ <&3 && [[ ${status} == 200 ]]' _ "${bind}" "${port}" /health 2>/dev/null
 }
 
 if [[ "${mode}" == wait ]]; then
@@ -206,5 +208,7 @@ if [[ "${GLM_SKIP_PREFLIGHT:-0}" != 1 || "${mode}" == check ]]; then
   preflight
 fi
 [[ "${mode}" == run ]] || exit 0
+[[ "${bind}" == 127.* || "${bind}" == localhost ]] ||
+  printf 'warning: no API key: whoever reaches %s port %s may use the server\n' "${bind}" "${port}" >&2
 
 exec env "${environment[@]}" "${command[@]}"

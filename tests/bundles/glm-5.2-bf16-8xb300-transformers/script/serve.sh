@@ -167,8 +167,8 @@ preflight() {
 answers() {
   # shellcheck disable=SC2016 # the inner shell expands
   timeout 10 bash -c '
-    exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "GET %s HTTP/1.0\r\n\r\n" "$2" >&3 &&
-      read -r _ status _ <&3 && [[ ${status} == 200 ]]' _ "${port}" /health 2>/dev/null
+    exec 3<>"/dev/tcp/$1/$2" && printf "GET %s HTTP/1.0\r\n\r\n" "$3" >&3 &&
+      read -r _ status _ <&3 && [[ ${status} == 200 ]]' _ 127.0.0.1 "${port}" /health 2>/dev/null
 }
 
 if [[ "${mode}" == wait ]]; then

@@ -20,6 +20,7 @@ Environment:
   GLM_LEADER_ADDRESS   address of host 0 that all hosts reach (required)
   GLM_GPUS             GPU ids instead of the planned ones, such as 4,5
   GLM_PORT             HTTP port instead of the planned one
+  GLM_BIND_ADDRESS     address to listen on, instead of 0.0.0.0 (all)
   GLM_SKIP_PREFLIGHT   set to 1 to start without the checks
 USAGE
 }
@@ -65,6 +66,7 @@ case "${rank}" in
 esac
 gpus=${GLM_GPUS:-${gpus}}
 port=${GLM_PORT:-${port}}
+bind=${GLM_BIND_ADDRESS:-0.0.0.0}
 leader=${GLM_LEADER_ADDRESS:-<leader-address>}
 
 command=(
@@ -84,7 +86,7 @@ command=(
   --reasoning-parser glm45
   --served-model-name glm-5.2
   --headless
-  --host 0.0.0.0
+  --host "${bind}"
   --port "${port}"
 )
 environment=(

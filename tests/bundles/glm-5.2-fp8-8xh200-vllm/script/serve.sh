@@ -18,6 +18,7 @@ usage: serve.sh [--print | --check | --wait] [--help]
 Environment:
   GLM_GPUS             GPU ids instead of the planned ones, such as 4,5
   GLM_PORT             HTTP port instead of the planned one
+  GLM_BIND_ADDRESS     address to listen on, instead of 0.0.0.0 (all)
   GLM_SKIP_PREFLIGHT   set to 1 to start without the checks
   VLLM_API_KEY   secret (required), or VLLM_API_KEY_FILE, the
                        name of a file that holds it
@@ -59,6 +60,7 @@ case "${rank}" in
 esac
 gpus=${GLM_GPUS:-${gpus}}
 port=${GLM_PORT:-${port}}
+bind=${GLM_BIND_ADDRESS:-0.0.0.0}
 if [[ -z "${VLLM_API_KEY:-}" && -n "${VLLM_API_KEY_FILE:-}" ]]; then
   VLLM_API_KEY=$(<"${VLLM_API_KEY_FILE}") || fail 'cannot read VLLM_API_KEY_FILE'
   export VLLM_API_KEY
@@ -76,7 +78,7 @@ command=(
   --tool-call-parser glm47
   --reasoning-parser glm45
   --served-model-name glm-5.2 'glm-5.2[1m]'
-  --host 0.0.0.0
+  --host "${bind}"
   --port "${port}"
 )
 environment=(
@@ -194,8 +196,8 @@ preflight() {
 answers() {
   # shellcheck disable=SC2016 # the inner shell expands
   timeout 5 bash -c '
-    exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "GET %s HTTP/1.0\r\n\r\n" "$2" >&3 &&
-      read -r _ status _ <&3 && [[ ${status} == 200 ]]' _ "${port}" /health 2>/dev/null
+    exec 3<>"/dev/tcp/$1/$2" && printf "GET %s HTTP/1.0\r\n\r\n" "$3" >&3 &&
+      read -r _ status _ <&3 && [[ ${status} == 200 ]]' _ "${bind}" "${port}" /health 2>/dev/null
 }
 
 if [[ "${mode}" == wait ]]; then

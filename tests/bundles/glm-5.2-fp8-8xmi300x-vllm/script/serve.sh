@@ -18,6 +18,7 @@ usage: serve.sh [--print | --check | --wait] [--help]
 Environment:
   GLM_GPUS             GPU ids instead of the planned ones, such as 4,5
   GLM_PORT             HTTP port instead of the planned one
+  GLM_BIND_ADDRESS     address to listen on, instead of 0.0.0.0 (all)
   GLM_SKIP_PREFLIGHT   set to 1 to start without the checks
 USAGE
 }
@@ -57,6 +58,7 @@ case "${rank}" in
 esac
 gpus=${GLM_GPUS:-${gpus}}
 port=${GLM_PORT:-${port}}
+bind=${GLM_BIND_ADDRESS:-0.0.0.0}
 
 command=(
   vllm serve zai-org/GLM-5.2-FP8
@@ -72,7 +74,7 @@ command=(
   --tool-call-parser glm47
   --reasoning-parser glm45
   --served-model-name glm-5.2
-  --host 0.0.0.0
+  --host "${bind}"
   --port "${port}"
 )
 environment=(
@@ -89,16 +91,32 @@ if [[ "${mode}" == print ]]; then
   exit 0
 fi
 
+# MiB of each GPU, in ROCm's order: the driver's nodes by number, without the CPUs. Render nodes follow no such order.
+gpu_memory() {
+  local node nodes=/sys/class/kfd/kfd/topology/nodes
+  for ((node = 0; ; node++)); do
+    [[ -d "${nodes}/${node}" ]] || return 0
+    [[ "$(cat "${nodes}/${node}/gpu_id" 2>/dev/null || true)" == [1-9]* ]] || continue
+    # heaps 1 and 2 are the GPU's own
+    awk '$1 == "heap_type" {own = $2 == 1 || $2 == 2} $1 == "size_in_bytes" && own {sum += $2}
+      END {printf "%d\n", sum / 1048576}' "${nodes}/${node}"/mem_banks/*/properties
+  done
+}
+
 check_gpus() {
   local -a ids
   IFS=, read -r -a ids <<<"${gpus}"
   [[ "${#ids[@]}" -eq 8 ]] || fail "8 GPU ids are needed, and '${gpus}' names ${#ids[@]}"
   [[ -e /dev/kfd ]] || fail '/dev/kfd is not there: is the ROCm driver loaded?'
-  local id bytes
+  local id rows
+  local -a memory
+  rows=$(gpu_memory)
+  [[ -n "${rows}" ]] || fail 'the ROCm driver shows no GPU'
+  mapfile -t memory <<<"${rows}"
   for id in "${ids[@]}"; do
-    bytes=$(cat "/sys/class/drm/renderD$((128 + id))/device/mem_info_vram_total") || fail "there is no GPU ${id}"
-    [[ "$((bytes / 1048576))" -ge 190709 ]] ||
-      fail "GPU ${id} has $((bytes / 1048576)) MiB, and AMD Instinct MI300X 192 GB should have 190709 or more"
+    [[ "${id}" =~ ^[0-9]+$ && -n "${memory[id]:-}" ]] || fail "there is no GPU ${id}"
+    [[ "${memory[id]}" -ge 190709 ]] ||
+      fail "GPU ${id} has ${memory[id]} MiB, and AMD Instinct MI300X 192 GB should have 190709 or more"
   done
 }
 
@@ -185,8 +203,8 @@ preflight() {
 answers() {
   # shellcheck disable=SC2016 # the inner shell expands
   timeout 5 bash -c '
-    exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "GET %s HTTP/1.0\r\n\r\n" "$2" >&3 &&
-      read -r _ status _ <&3 && [[ ${status} == 200 ]]' _ "${port}" /health 2>/dev/null
+    exec 3<>"/dev/tcp/$1/$2" && printf "GET %s HTTP/1.0\r\n\r\n" "$3" >&3 &&
+      read -r _ status _ <&3 && [[ ${status} == 200 ]]' _ "${bind}" "${port}" /health 2>/dev/null
 }
 
 if [[ "${mode}" == wait ]]; then
@@ -198,5 +216,7 @@ if [[ "${GLM_SKIP_PREFLIGHT:-0}" != 1 || "${mode}" == check ]]; then
   preflight
 fi
 [[ "${mode}" == run ]] || exit 0
+[[ "${bind}" == 127.* || "${bind}" == localhost ]] ||
+  printf 'warning: no API key: whoever reaches %s port %s may use the server\n' "${bind}" "${port}" >&2
 
 exec env "${environment[@]}" "${command[@]}"
