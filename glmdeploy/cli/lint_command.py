@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import click
 
+from glmdeploy import workspace
 from glmdeploy.cli import fixing, reports, talk
 from glmdeploy.diagnostics import Level
 from glmdeploy.lint import FORMATS, run
 from glmdeploy.lint.choice import Choice
 from glmdeploy.lint.search import find
+from glmdeploy.lint.uses import mendable
 
 
 @click.command(name="lint")
@@ -75,10 +77,13 @@ def command(
 ) -> None:
     """Run every rule over profiles, memory included, and check bundles.
 
-    PATH is a profile, the name of a shipped one, or a folder: then every
-    profile below it (a .yaml or .yml file with our apiVersion) and every
-    bundle (a folder with .glmdeploy.json), hidden folders left out. Exit code
-    1 when there is an error.
+    PATH is a profile, the name of a shipped one, a workspace, or a folder: then
+    every profile below it (a .yaml or .yml file with our apiVersion), every
+    workspace and every bundle (a folder with .glmdeploy.json), hidden folders
+    left out. Without PATH, the nearest workspace, or else this folder. Exit
+    code 1 when there is an error.
+
+    A workspace's profiles are judged in each environment that is deployed.
 
     Of a bundle's files it says what an API server would refuse or should
     (names, selectors, volumes, resources, references, probes, fields), images
@@ -91,6 +96,7 @@ def command(
 
     \b
     Examples:
+      glmdeploy lint
       glmdeploy lint profiles/
       glmdeploy lint prod.yaml staging.yaml --format json
       glmdeploy lint . --format github --output sarif=lint.sarif
@@ -99,6 +105,7 @@ def command(
       glmdeploy lint --bundle deploy/glm
       glmdeploy lint --framework vllm --framework-version 0.33.0 --argv run.sh
     """
+    paths = paths if paths or bundle or argv_file or framework else (workspace.find(workspace.FILE) or ".",)
     if sum(map(bool, (paths, argv_file, bundle))) != 1 or bool(argv_file) != bool(framework):
         raise click.UsageError("give PATH..., or --bundle DIR, or --argv FILE with --framework")
     if framework_version and not argv_file:
@@ -110,7 +117,7 @@ def command(
     elif argv_file and framework:
         report = run.command_line(framework, framework_version, argv_file)
     else:
-        left = fixing.fix(find(paths).profiles, write=not diff) if fix or diff else []
+        left = fixing.fix(mendable(find(paths)), write=not diff) if fix or diff else []
         report = run.trees(paths)
         report = replace(report, found=(*left, *report.found))
     report = Choice(select, ignore, Level(severity)).narrow(report)

@@ -27,6 +27,7 @@ class LintForm(TypedDict):
     """What `glmdeploy lint --format json` prints: what was judged, and every diagnostic."""
 
     format: Annotated[Literal["glmdeploy-lint/v1"], doc("Name and version of this form.")]
+    workspaces: Annotated[list[str], doc("The workspaces whose deployments were judged.", ["glmdeploy.yaml"])]
     profiles: Annotated[list[str], doc("The profiles, or the command line's file, that were judged.", ["prod.yaml"])]
     files: Annotated[list[str], doc("The files of bundles that were judged.", ["glm/budget.yaml"])]
     diagnostics: Annotated[list[FindingForm], doc("What the rules say, in the order of what was judged.")]

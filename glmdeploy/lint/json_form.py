@@ -15,6 +15,7 @@ def render(report: Report) -> str:
     """One object, `glmdeploy-lint/v1`; columns count characters from 1, and the end column is the one behind."""
     data: LintForm = {
         "format": "glmdeploy-lint/v1",
+        "workspaces": list(report.workspaces),
         "profiles": [*report.profiles, *report.commands],
         "files": list(report.files),
         "diagnostics": [_member(d) for d in report.found],

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class Report:
     """What was judged, what is wrong, and what comments silence; ``base`` is the folder that paths are shown from."""
 
+    workspaces: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     files: tuple[str, ...] = ()  # of bundles
     commands: tuple[str, ...] = ()  # files that hold a raw command line
@@ -31,7 +32,7 @@ class Report:
     @property
     def names(self) -> tuple[str, ...]:
         """Everything that was judged."""
-        return (*self.profiles, *self.files, *self.commands)
+        return (*self.workspaces, *self.profiles, *self.files, *self.commands)
 
     def count(self, level: Level) -> int:
         """How many findings have this level."""

@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from glmdeploy import argv, manifests, pipeline
 from glmdeploy.diagnostics import ProfileError
 from glmdeploy.ignores import Settled
 from glmdeploy.lint.report import Report, here
-from glmdeploy.lint.search import find
+from glmdeploy.lint.search import Found, find
+from glmdeploy.lint.uses import uses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from glmdeploy.diagnostics import Diagnostic, Span
+    from glmdeploy.ignores import Silenced
+    from glmdeploy.lint.uses import Use
 
 
 def trees(paths: tuple[str, ...]) -> Report:
-    """Every profile and every bundle that the paths name, each file once."""
+    """Every workspace, profile and bundle that the paths name, each file once."""
     found = find(paths)
-    judged = [_profile(name) for name in found.profiles]
-    surveys = [manifests.survey(folder, found.profiles) for folder in found.bundles]
+    used = uses(found)
+    judged = [(use, _profile(use)) for use in used.uses]
+    folders = Found(bundles=[*used.bundles, *found.bundles]).clean().bundles
+    surveys = [manifests.survey(folder, (*found.workspaces, *found.profiles)) for folder in folders]
     return Report(
-        profiles=tuple(found.profiles),
+        workspaces=tuple(found.workspaces),
+        profiles=tuple(dict.fromkeys(use.profile for use in used.uses)),
         files=tuple(name for s in surveys for name in s.names),
-        found=(*found.problems, *(d for j in judged for d in j.shown), *(d for s in surveys for d in s.found)),
-        silenced=(*(s for j in judged for s in j.silenced), *(s for survey in surveys for s in survey.silenced)),
+        found=(*found.problems, *used.problems, *_joined(judged), *(d for s in surveys for d in s.found)),
+        silenced=(*_silenced(judged), *(s for survey in surveys for s in survey.silenced)),
         base=here(),
     )
+
+
+def _joined(judged: list[tuple[Use, Settled]]) -> Iterator[Diagnostic]:
+    """Each finding once; one that not every environment of its profile has says which of them do."""
+    environments: dict[str, list[str]] = {}
+    said: dict[tuple[Diagnostic, Span | None], list[Use]] = {}
+    for use, settled in judged:
+        environments.setdefault(use.profile, []).append(use.environment)
+        for d in settled.shown:
+            said.setdefault((d, d.span), []).append(use)
+    for (d, _), by in said.items():
+        every = all(set(environments[use.profile]) <= {u.environment for u in by} for use in by)
+        names = "" if every else ", ".join(dict.fromkeys(f"`{u.environment}`" for u in by if u.environment))
+        yield replace(d, notes=(*d.notes, f"in environment {names}")) if names else d
+
+
+def _silenced(judged: list[tuple[Use, Settled]]) -> Iterable[Silenced]:
+    return {(s.diagnostic, s.diagnostic.span): s for _, settled in judged for s in settled.silenced}.values()
 
 
 def bundle(folder: str) -> Report:
@@ -38,9 +70,10 @@ def command_line(framework: str, version: str | None, file: str) -> Report:
     return Report(commands=(file,), found=found, base=here())
 
 
-def _profile(name: str) -> Settled:
+def _profile(use: Use) -> Settled:
     try:
-        outcome = pipeline.judge(pipeline.open_profile(name))
+        document = pipeline.open_profile(use.profile, environment=use.environment, workspace=use.workspace)
     except ProfileError as error:
         return Settled(error.diagnostics)
+    outcome = pipeline.judge(document)
     return Settled(outcome.found, outcome.silenced)

@@ -14,14 +14,15 @@ from glmdeploy.profile import API_VERSION
 
 _YAML = frozenset([".yaml", ".yml"])
 _HEAD = re.compile(rb"(?:^|\A\xef\xbb\xbf|\r)(?:\{[ \t]*)?[\"']?apiVersion[\"']?\s*:\s*[\"']?([a-z-]+)/", re.MULTILINE)
-# What the first half of an apiVersion makes of a file. Other kinds of ours join here, with a list in `Found`.
-_KINDS = {b"glmdeploy": "profiles"}
+# What the first half of an apiVersion makes of a file.
+_KINDS = {b"glmdeploy": "profiles", b"glmdeploy-workspace": "workspaces"}
 
 
 @dataclass
 class Found:
-    """The profiles and the folders of bundles that paths name, and what is wrong with the paths."""
+    """The workspaces, profiles and folders of bundles that paths name, and what is wrong with the paths."""
 
+    workspaces: list[str] = field(default_factory=list)
     profiles: list[str] = field(default_factory=list)
     bundles: list[str] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
@@ -30,7 +31,15 @@ class Found:
         """Each once, by the first spelling; a bundle inside another one belongs to it."""
         bundles = _once(self.bundles)
         outer = [b for real, b in bundles.items() if not any(str(p) in bundles for p in Path(real).parents)]
-        return Found(list(_once(self.profiles).values()), outer, self.problems)
+        workspaces, profiles = _once(self.workspaces), _once(self.profiles)
+        return Found(list(workspaces.values()), list(profiles.values()), outer, self.problems)
+
+    def file(self, path: str, kind: str) -> None:
+        """Note a file by its kind."""
+        if kind == "workspaces":
+            self.workspaces.append(path)
+        elif kind == "profiles":
+            self.profiles.append(path)
 
 
 def _once(paths: list[str]) -> dict[str, str]:
@@ -42,16 +51,17 @@ def _once(paths: list[str]) -> dict[str, str]:
 
 
 def find(paths: tuple[str, ...]) -> Found:
-    """What paths name: a file is a profile, whatever it holds, and a folder is searched; GLM017 where one holds nothing."""
+    """What paths name: a file is a workspace or else a profile, and a folder is searched; GLM017 where one holds nothing."""
     found = Found()
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112  False where permission is missing
             below = _below(Path(path))
+            found.workspaces += below.workspaces
             found.profiles += below.profiles
             found.bundles += below.bundles
             found.problems += below.problems
         else:
-            found.profiles.append(path)
+            found.file(path, _kind(Path(path), Found()) or "profiles")
     return found.clean()
 
 
@@ -62,9 +72,8 @@ def _below(top: Path) -> Found:
         if MANIFEST in files:
             found.bundles.append(root)
         for path in sorted(Path(root, file) for file in files):
-            if _kind(path, found) == "profiles":
-                found.profiles.append(str(path))
-    if not (found.profiles or found.bundles):
+            found.file(str(path), _kind(path, found))
+    if not (found.workspaces or found.profiles or found.bundles):
         _nothing(top, found)
     return found
 
@@ -81,7 +90,7 @@ def _nothing(top: Path, found: Found) -> None:
 
 def _kind(path: Path, found: Found) -> str:
     """What a file is to us: one of `_KINDS`, or nothing."""
-    if path.suffix not in _YAML or not path.is_file():
+    if path.suffix not in _YAML or not os.path.isfile(path):  # noqa: PTH113  False where permission is missing
         return ""
     try:
         with path.open("rb") as opened:

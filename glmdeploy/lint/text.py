@@ -17,7 +17,12 @@ def render(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """How much was judged and found, in one line."""
-    judged = {"profile": report.profiles, "file": report.files, "command line": report.commands}
+    judged = {
+        "workspace": report.workspaces,
+        "profile": report.profiles,
+        "file": report.files,
+        "command line": report.commands,
+    }
     counts = [_count(len(names), noun) for noun, names in judged.items() if names] or [_count(0, "file")]
     found = [_count(report.count(Level.ERROR), "error"), _count(report.count(Level.WARNING), "warning")]
     silenced = [f"{len(report.silenced)} silenced"] if report.silenced else []
