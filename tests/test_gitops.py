@@ -44,6 +44,10 @@ deployments:
     environment: prod
     output: clusters/prod/glm
 """
+DEPLOYED_TWICE = """\
+  - profile: profiles/prod.yaml
+    output: clusters/spare/glm
+"""
 DEV = """\
 apiVersion: glmdeploy/v1
 name: glm
@@ -593,3 +597,61 @@ def test_fixes_of_a_file_are_made_through_that_file_alone(run: Callable[..., Res
     assert (Path("profiles/dev.yaml").read_text(), Path("profiles/prod.yaml").read_text()) == (wrong, PROD)
     run("lint", "profiles/dev.yaml", "--fix")
     assert Path("profiles/dev.yaml").read_text() == wrong.replace("contxt", "context")
+
+
+# --- lint -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("repository")
+def test_lint_without_a_path_judges_what_the_workspace_deploys(run: Callable[..., Result]) -> None:
+    result = run("lint", "--format", "json")
+    assert result.code == 0, result.out
+    said = result.json
+    assert (said["workspaces"], said["profiles"]) == (["glmdeploy.yaml"], ["profiles/dev.yaml", "profiles/prod.yaml"])
+    assert {f.split("/glm/")[0] for f in said["files"]} == {"clusters/dev", "clusters/prod"}
+    assert run("lint", ".", "--format", "json").json["profiles"] == said["profiles"]
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_profile_that_is_whole_only_in_its_environment_is_judged_in_it(run: Callable[..., Result]) -> None:
+    _write("profiles/base.yaml", DEV.replace("cluster:\n  gpu: h200\n  gpus: 8\n", ""))
+    _write("profiles/prod.yaml", PROD.replace("dev.yaml", "base.yaml"))
+    _write("glmdeploy.yaml", WORKSPACE.replace("gpus: 16", "gpu: h200\n      gpus: 16"))
+    for words in ((), ("profiles/prod.yaml",), ("profiles",)):
+        assert run("lint", *words).code == 0, words
+    assert run("plan", "profiles/prod.yaml").code == 1
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_finding_of_some_environments_says_which(run: Callable[..., Result]) -> None:
+    _write("glmdeploy.yaml", WORKSPACE.replace("gpus: 16", "gpus: 4") + DEPLOYED_TWICE)
+    result = run("lint", "--format", "json")
+    assert result.code == 1
+    found = [d for d in result.json["diagnostics"] if d["code"] == "GLM201"]
+    assert [(d["path"], d["line"], d["notes"][-1]) for d in found] == [("glmdeploy.yaml", 13, "in environment `prod`")]
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_broken_workspace_is_said_once_and_where(run: Callable[..., Result]) -> None:
+    _write("glmdeploy.yaml", WORKSPACE.replace("environment: prod", "environment: prd"))
+    for words in ((), (".",), ("profiles",)):
+        result = run("lint", *words, "--format", "json")
+        found = [(d["code"], d["path"], d["line"]) for d in result.json["diagnostics"] if d["level"] == "error"]
+        assert (result.code, found) == (1, [("GLM021", "glmdeploy.yaml", 19)]), words
+
+
+@pytest.mark.usefixtures("repository")
+def test_fix_without_a_path_mends_every_file_of_the_workspace(run: Callable[..., Result]) -> None:
+    _write("profiles/dev.yaml", DEV.replace("serving:\n", "serving:\n  contxt: 64K\n"))
+    assert run("lint", "--fix").code == 0
+    assert "  context: 64K\n" in Path("profiles/dev.yaml").read_text()
+
+
+def test_lint_outside_a_workspace_judges_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Result]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _git("init", "-q")
+    assert "GLM017" in run("lint").err
+    _write("a/b.yaml", DEV)
+    assert run("lint").out.startswith("1 profile: ")

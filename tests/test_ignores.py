@@ -27,6 +27,7 @@ cluster:
   gpu: h100
   gpus: 10
   fabric: infiniband
+kubernetes: {storage_class: shared}
 """
 
 

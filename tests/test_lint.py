@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Run = Callable[..., Result]
 
 GOOD = "apiVersion: glmdeploy/v1\nname: t\ncluster: {gpu: h200, gpus: 8}\nframework: {name: sglang}\n"
-TIGHT = GOOD.replace("gpu: h200, gpus: 8", "gpu: h100, gpus: 10, fabric: tcp")  # GLM204, a warning
+SHARED = "kubernetes: {storage_class: shared}\n"
+TIGHT = GOOD.replace("gpu: h200, gpus: 8", "gpu: h100, gpus: 10, fabric: tcp") + SHARED  # GLM204, a warning
 BROKEN = GOOD.replace("gpus: 8", "gpus: 4")  # GLM201, an error
 BUNDLE = BUNDLES / "glm-5.2-fp8-8xh200-vllm"
 
@@ -196,7 +197,7 @@ def test_a_report_goes_through_a_link_and_into_nothing_but_a_file(tmp_path: Path
 def test_json_holds_ends_and_what_is_silenced(write_profile: Callable[..., Path], run: Run) -> None:
     path = str(write_profile(TIGHT.replace("tcp}", "tcp} # glmdeploy: ignore[GLM204] measured")))
     data = run("lint", path, "--format", "json").json
-    assert list(data) == ["format", "profiles", "files", "diagnostics", "silenced"]
+    assert list(data) == ["format", "workspaces", "profiles", "files", "diagnostics", "silenced"]
     assert (data["format"], data["profiles"], data["files"], data["diagnostics"]) == (
         "glmdeploy-lint/v1", [path], [], [],
     )  # fmt: skip

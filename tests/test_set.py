@@ -135,7 +135,7 @@ def test_values_are_what_the_schema_has(run: Run, write_profile: Write, setting:
     ("words", "code"),
     [
         pytest.param(("serving.port=80",), "GLM011", id="out-of-range"),
-        pytest.param(("cluster.gpus=",), "GLM011", id="nothing"),
+        pytest.param(("cluster.gpus=",), "GLM015", id="nothing"),
         pytest.param(("serving.prot=8080",), "GLM010", id="no-such-key"),
         pytest.param(("cluster.gpu=h900",), "GLM101", id="no-such-gpu"),
         pytest.param(("cluster.gpus=1",), "GLM201", id="too-little-memory"),
