@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from glmdeploy import source
 from glmdeploy.bundle import MANIFEST
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
-from glmdeploy.manifests import compose, document, fields, hygiene, names, pods, references, workloads
+from glmdeploy.manifests import compose, document, fields, hygiene, kinds, later, names, pods, references, workloads
 from glmdeploy.manifests.objects import Object, Unit
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _YAML = (".yaml", ".yml")
 _ENV = re.compile(r"^\s*#?\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=", re.MULTILINE)
 _ALONE = (fields.check, names.check, workloads.check, pods.check, hygiene.flux)
-_TOGETHER = (workloads.unit, references.check, references.kustomization, hygiene.images, hygiene.security)
+_TOGETHER = (kinds.check, later.check, workloads.unit, references.check, references.kustomization, hygiene.images, hygiene.security)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ _CLAIM, _SECRET, _CONFIG, _ACCOUNT = "PersistentVolumeClaim", "Secret", "ConfigM
 def check(u: Unit) -> Iterator[Diagnostic]:
     """References that nothing resolves."""
     for pod in (p for o in u.objects for p in o.pods()):
-        declared = u.external | _annotated(pod.owner.root) | _annotated(pod.root)
+        declared = u.external | annotated(pod.owner.root) | annotated(pod.root)
         for kind, name, key in _references(pod):
             found = next((o for o in u.of(kind) if o.name == name.text), None)
             if found is not None:
@@ -32,7 +32,8 @@ def check(u: Unit) -> Iterator[Diagnostic]:
                 yield _outside(pod.owner, kind, name, key) if label in declared else _missing(pod.owner, kind, name)
 
 
-def _annotated(root: Node) -> set[str]:
+def annotated(root: Node) -> set[str]:
+    """What an object says exists outside its folder: `Kind/NAME`."""
     words = root.get("metadata", "annotations", EXTERNAL).text
     return {w.strip() for w in words.split(",") if w.strip()}
 
