@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmdeploy import catalog, reference, source
+from glmdeploy.catalog import tools
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
 
 if TYPE_CHECKING:
@@ -87,9 +88,23 @@ def catalogued() -> tuple[str, ...]:
         for image in framework.images:
             versions = (v for v in framework.tested for c in image.compute if image.serves(v, c))
             names |= {image.reference.format(version=v) for v in versions}
-    return tuple(sorted(n for n in names if n))
+    return tuple(sorted(n for n in {*names, tools.rclone().image} if n))
 
 
 def pulled(spec: Spec) -> str:
     """The image that comes from a registry: the one to run, or the one to build on; empty where there is none."""
     return documented(spec) or (spec.framework.base_image if spec.cluster.gpu.vendor == "nvidia" else "")
+
+
+def downloading(spec: Spec) -> str:
+    """The image that fetches from an object store on Kubernetes, before digests."""
+    return spec.kubernetes.download_image or tools.rclone().image
+
+
+def all_pulled(spec: Spec) -> tuple[str, ...]:
+    """Every image that a bundle of this spec takes from a registry: to run, to download with, with weights in it."""
+    on_kubernetes = "kubernetes" in spec.targets
+    names = [pulled(spec)]
+    names += [downloading(spec)] if on_kubernetes and spec.weights.store else []
+    names += [spec.weights.oci] if on_kubernetes else []
+    return tuple(dict.fromkeys(n for n in names if n))

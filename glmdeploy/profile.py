@@ -27,7 +27,6 @@ from glmdeploy.fields import (
     Text,
     Tokens,
     Word,
-    absolute,
     clean,
     dns_name,
     env_names,
@@ -35,6 +34,7 @@ from glmdeploy.fields import (
 from glmdeploy.site import GitSection, KubernetesSection
 from glmdeploy.slurm import SlurmSection
 from glmdeploy.units import exact_size
+from glmdeploy.weights import WeightSource  # noqa: TC001  pydantic reads the annotation
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -44,19 +44,6 @@ if TYPE_CHECKING:
 
 API_VERSION = "glmdeploy/v1"
 Target = Literal["script", "compose", "kubernetes", "systemd", "slurm", "argocd", "flux"]
-
-
-class WeightSource(Strict):
-    """Where the weights are: exactly one of a path on the hosts, a hub repository, or a Kubernetes claim."""
-
-    path: Annotated[str, AfterValidator(absolute)] | None = Field(
-        None, description="Folder with the checkpoint on every host."
-    )
-    hub: Text | None = Field(None, description="Repository on the hub, such as `zai-org/GLM-5.2-FP8`.")
-    revision: Text | None = Field(None, description="Commit or tag of the hub repository.")
-    claim: Annotated[str, AfterValidator(dns_name)] | None = Field(
-        None, description="Existing PersistentVolumeClaim with the checkpoint at its root."
-    )
 
 
 class ModelSection(Strict):
@@ -174,6 +161,11 @@ class SecretsSection(Strict):
     hub_token: Annotated[str, AfterValidator(dns_name)] | None = Field(
         None, description="Secret whose key `token` is the hub token."
     )
+    object_store: Annotated[str, AfterValidator(dns_name)] | None = Field(
+        None,
+        description="Secret for the download from an object store. Its keys: `access-key-id` and `secret-access-key` for "
+        "s3, `service-account` (JSON) for gs. Default: what the node's own role allows.",
+    )
 
 
 class PolicySection(Strict):
@@ -248,7 +240,9 @@ def _explain(error: ErrorDetails) -> Diagnostic:
     hint = "write it in quotes" if kind == "string_type" and isinstance(error["input"], int | float) else ""
     if error["input"] is None:
         hint = "give a value, or leave the key out"
-    return Diagnostic("GLM011", f"`{dotted}`: {reason[:1].lower()}{reason[1:]}", at=at, hint=hint)
+    # an address may hold a user and a password
+    hide = isinstance(error["input"], str) and "@" in error["input"].partition("://")[2]
+    return Diagnostic("GLM011", f"`{dotted}`: {reason[:1].lower()}{reason[1:]}", at=at, hint=hint, hide=hide)
 
 
 # What pydantic adds to a place for the members of a union or a validator.

@@ -65,8 +65,8 @@ def list_images(file: str, form: str) -> None:
 def lock(names: tuple[str, ...], *, file: str, update: bool, timeout: float) -> None:
     """Ask the registries for digests, and write them to the file.
 
-    PROFILE is a file or the name of a shipped profile, IMAGE a reference with a
-    tag; without any, all documented images are asked for. Anonymously, over
+    PROFILE is a file or the name of a shipped profile (the engine's image, one
+    with weights, one that downloads), IMAGE a reference with a tag; without any, all documented images are asked for. Anonymously, over
     https: private registries that want credentials are not asked twice. Those
     that answer are written, also when others do not (exit code 1).
     """
@@ -110,6 +110,6 @@ def _wanted(names: tuple[str, ...], found: list[Diagnostic]) -> list[str]:
             continue
         if outcome.plan is None:
             found += outcome.found
-        elif image := images.pulled(outcome.plan.spec):
-            wanted.append(image)
+        else:
+            wanted += images.all_pulled(outcome.plan.spec)
     return [name for name in dict.fromkeys(wanted or ([] if names else images.catalogued())) if "@" not in name]

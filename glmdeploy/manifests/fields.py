@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmdeploy.diagnostics import Level
 from glmdeploy.manifests import object_limits, pod_limits
-from glmdeploy.manifests.objects import number
+from glmdeploy.manifests.objects import number, quantity
 from glmdeploy.manifests.values import VALUES
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from glmdeploy.manifests.document import File, Node
     from glmdeploy.manifests.objects import Object
 
-# Fields that the schema leaves open and validation does not.
 _FILES = ("fields", "custom")
 _LIMITS = {**pod_limits.LIMITS, **object_limits.LIMITS}
+# Fields that the schema leaves open and validation does not.
 _NEEDED = {
     "Container": ("image",),
     "PersistentVolumeClaimSpec": ("accessModes", "resources"),

@@ -73,7 +73,9 @@ sglang, vllm, transformers and ktransformers are known.""",
 THUDM is now zai-org. Old names still resolve on the hub by redirect, which breaks mirrors and offline caches.""",
     "GLM107": """The source of the weights is not one place
 
-Give exactly one of `path`, `hub` and `claim`; `revision` belongs to `hub`.""",
+Give exactly one of `path`, `hub`, `claim`, `oci` and `object_store`. Beside `object_store`, `path` is the folder that the
+download fills: a folder below another, since pods mount the upper one. `revision` belongs to `hub`, `oci_folder` and
+`oci_pull` to `oci`, `endpoint` and `region` to an `object_store` of `s3://`.""",
     "GLM108": """Not a version
 
 Versions are written as the package index writes them, in quotes: `"0.5.21"`.""",

@@ -12,7 +12,8 @@ def external(spec: Spec) -> tuple[str, ...]:
     """`KIND/NAME` of each, sorted; nothing where no manifest is written."""
     if "kubernetes" not in spec.targets:
         return ()
-    secrets = {name for name in (spec.api_key_secret, spec.hub_token_secret) if name} | {
+    store = spec.store_secret if spec.weights.store else ""
+    secrets = {name for name in (spec.api_key_secret, spec.hub_token_secret, store) if name} | {
         *spec.kubernetes.image_pull_secrets
     }
     claims = {spec.weights.claim} if spec.weights.claim else set()
