@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 _YAML = (".yaml", ".yml")
 _ENV = re.compile(r"^\s*#?\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=", re.MULTILINE)
 _ALONE = (fields.check, names.check, workloads.check, pods.check, hygiene.flux)
-_TOGETHER = (kinds.check, later.check, workloads.unit, references.check, references.kustomization, hygiene.images, hygiene.security)
+_TOGETHER = (
+    kinds.check,
+    later.check,
+    workloads.unit,
+    references.check,
+    references.kustomization,
+    hygiene.images,
+    hygiene.security,
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,11 @@ class _Sorter:
         self.found += (d for o in objects for d in _identity(o))
         generated = [references.generated(root) for _, root in self.kustomizations]
         made = {kind: set().union(*(g[kind] for g in generated)) for kind in ("ConfigMap", "Secret")}
+        # the driver makes the template of a ComputeDomain
+        domains = (
+            o.root.get("spec", "channel", "resourceClaimTemplate", "name") for o in objects if o.kind == "ComputeDomain"
+        )
+        made["ResourceClaimTemplate"] = {name.text for name in domains}
         return Unit(
             tuple(o for o in objects if o.kind),
             tuple(self.kustomizations),

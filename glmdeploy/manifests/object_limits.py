@@ -185,6 +185,8 @@ LIMITS: dict[str, tuple[Check, ...]] = {
     "ServiceSpec": (_service, needs("type", "ExternalName", "externalName")),
     "StatefulSetSpec": (at_least(0, "replicas", "minReadySeconds", "revisionHistoryLimit"),),
     "VolumeProjection": (
-        exactly_one("clusterTrustBundle", "configMap", "downwardAPI", "podCertificate", "secret", "serviceAccountToken"),
+        exactly_one(
+            "clusterTrustBundle", "configMap", "downwardAPI", "podCertificate", "secret", "serviceAccountToken"
+        ),
     ),
 }

@@ -180,7 +180,11 @@ LIMITS: dict[str, tuple[Check, ...]] = {
     "LifecycleHandler": (exactly_one("exec", "httpGet", "tcpSocket", "sleep"),),
     "NodeSelectorRequirement": (_requirement,),
     "ObjectFieldSelector": (
-        form("fieldPath", f"{_METADATA}|metadata\\.(labels|annotations)|{_STATUS}", "such as `metadata.name`, `status.podIP`"),
+        form(
+            "fieldPath",
+            f"{_METADATA}|metadata\\.(labels|annotations)|{_STATUS}",
+            "such as `metadata.name`, `status.podIP`",
+        ),
     ),
     "PodResourceClaim": (exactly_one("resourceClaimName", "resourceClaimTemplateName"),),
     "PodSecurityContext": (at_least(0, "runAsUser", "runAsGroup", "fsGroup"),),

@@ -22,7 +22,9 @@ VALUES: dict[tuple[str, str], frozenset[str]] = {
     ("LabelSelectorRequirement", "operator"): frozenset(["In", "NotIn", "Exists", "DoesNotExist"]),
     ("AppArmorProfile", "type"): frozenset(["RuntimeDefault", "Unconfined", "Localhost"]),
     ("DaemonSetUpdateStrategy", "type"): frozenset(["RollingUpdate", "OnDelete"]),
-    ("HostPathVolumeSource", "type"): frozenset(["DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"]),
+    ("HostPathVolumeSource", "type"): frozenset(
+        ["DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"]
+    ),
     ("ImageVolumeSource", "pullPolicy"): frozenset(["Always", "IfNotPresent", "Never"]),
     ("JobSpec", "completionMode"): frozenset(["NonIndexed", "Indexed"]),
     ("JobSpec", "podReplacementPolicy"): frozenset(["TerminatingOrFailed", "Failed"]),
