@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from glmdeploy.diagnostics import Level
 from glmdeploy.manifests import object_limits, pod_limits
-from glmdeploy.manifests.objects import number, quantity
+from glmdeploy.manifests.constraint import HIGHEST, between
+from glmdeploy.manifests.objects import quantity
 from glmdeploy.manifests.values import VALUES
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class _Walk:
                 continue
             if child:
                 yield from self.value(child, fields[key], place)
-                yield from self.limited(entry, key, child)
+                yield from self.limited(entry, key, node)
             yield from self.closed(name, key, child)
         for key in (*entry.get("required", ()), *_NEEDED.get(name, ())):
             if not node.get(key):
@@ -79,8 +80,9 @@ class _Walk:
             for f in limit(node):
                 yield self.file.say(f.code, f.message, f.at, hint=f.hint, level=f.level)
 
-    def limited(self, entry: dict[str, Any], key: str, node: Node) -> Iterator[Diagnostic]:
+    def limited(self, entry: dict[str, Any], key: str, owner: Node) -> Iterator[Diagnostic]:
         """The limits that a definition of a custom resource states itself."""
+        node = owner.get(key)
         words = entry.get("words", {}).get(key)
         if words and node.text and node.text not in words:
             yield self.file.say("GLM828", f"`{key}` cannot be `{node.text}`", node, hint=_known(frozenset(words)))
@@ -88,11 +90,10 @@ class _Walk:
         if pattern and node.text and not re.search(pattern, node.text):
             hint = f"the definition wants `{pattern}`"
             yield self.file.say("GLM837", f"`{key}` cannot be `{node.text}`", node, hint=hint)
-        lowest, highest = entry.get("ranges", {}).get(key, (None, None))
-        value = number(node)
-        if value is not None and not (lowest or 0) <= value <= (highest or value):
-            most = f" and at most {highest}" if highest else ""
-            yield self.file.say("GLM835", f"`{key}` must be at least {lowest or 0}{most}: {value}", node)
+        if key in entry.get("ranges", {}):
+            lowest, highest = entry["ranges"][key]
+            for f in between(-HIGHEST if lowest is None else lowest, highest or HIGHEST, key)(owner):
+                yield self.file.say(f.code, f.message, f.at)
 
     def unknown(self, node: Node, key: str, place: str, fields: dict[str, str]) -> Diagnostic:
         near = difflib.get_close_matches(key, fields, n=1)
