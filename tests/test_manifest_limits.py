@@ -37,6 +37,8 @@ PAIRS_AND_CUSTOM: list[Sequence[Any]] = [
     ("Deployment.apiVersion", "apps/v1beta1", "GLM834"),
     ("Deployment.apiVersion", "apps/v2", "GLM834"),
     ("Deployment.apiVersion", "v1", "GLM834"),
+    ("Deployment.apiVersion", "app/v1", "GLM834"),
+    ("LeaderWorkerSet.apiVersion", "leaderworkersets.x-k8s.io/v1", "GLM834"),
     ("Deployment.kind", "Deploiment", "GLM834 GLM815"),
     ("PodDisruptionBudget.apiVersion", "policy/v1beta1", "GLM834"),
     ("LeaderWorkerSet.kind", "LeaderWorkerset", "GLM834 GLM815"),
@@ -263,3 +265,66 @@ def test_every_type_with_limits_exists() -> None:
     assert {name for name in limits if name not in fields.table()["types"]} == set()
     places = [(name, key) for name, key in values.VALUES if key not in fields.table()["types"][name]["fields"]]
     assert places == []
+
+
+# What is right and looks as if it were not: each was refused by a draft of a limit, or is what a limit could hit.
+RIGHT = [
+    (f"{POD}.priority", -10),
+    (f"{POD}.tolerations.0", {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": -1}),
+    (f"{POD}.tolerations.0", {"key": "a", "operator": "Exists", "value": ""}),
+    (f"{POD}.terminationGracePeriodSeconds", 16),
+    (f"{ENGINE}.livenessProbe.timeoutSeconds", 0),
+    (f"{ENGINE}.env.2.value", ""),
+    (f"{ENGINE}.env.2", {"name": "my.name-2", "value": "x"}),
+    (f"{ENGINE}.volumeMounts.1.subPath", "a..b/c"),
+    (f"{POD}.volumes.3", {"name": "cache", "emptyDir": {"medium": "HugePages-2Mi"}}),
+    (f"{POD}.volumes.3.hostPath.type", ""),
+    (f"{ENGINE}.securityContext", {"runAsUser": 0, "runAsNonRoot": False}),
+    (f"{GROUP}.size", 1),
+    ("Deployment.spec.progressDeadlineSeconds", GONE),
+    ("Deployment.spec.strategy.rollingUpdate.maxSurge", "25%"),
+    ("Deployment.metadata.creationTimestamp", None),
+    ("Service.spec.clusterIP", "None"),
+    ("Service.spec.selector", {"app": "group", "leaderworkerset.sigs.k8s.io/worker-index": "0"}),
+    ("PersistentVolumeClaim.spec.accessModes", ["ReadWriteOnce", "ReadOnlyMany"]),
+    ("CronJob.spec.schedule", "@daily"),
+    ("CronJob.spec.schedule", "0 8 * * MON-FRI"),
+    (f"{POLICY}.podSelector", {}),
+    (f"{POLICY}.ingress.0.from.1.ipBlock", {"cidr": "2001:db8::/32", "except": ["2001:db8:1::/48"]}),
+    ("PodDisruptionBudget.spec.maxUnavailable", "50%"),
+    ("GitRepository.spec.secretRef", {"name": "key"}),
+    ("Kustomization.apiVersion", "cert-manager.io/v1"),
+]
+
+
+@pytest.mark.parametrize("row", RIGHT, ids=lambda row: row[0])
+def test_what_a_server_takes_is_not_refused(row: Sequence[Any]) -> None:
+    path, value = row
+    documents = copy.deepcopy(DOCUMENTS)
+    change(next(d for d in documents if d["kind"] == path.partition(".")[0]), at(path), value)
+    assert judged(documents) == []
+
+
+def test_kinds_that_the_folder_defines_are_known() -> None:
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "toys.example.com"},
+        "spec": {"group": "example.com", "names": {"kind": "Toy", "plural": "toys"}, "scope": "Namespaced"},
+    }
+    toy = {"apiVersion": "example.com/v1", "kind": "Toy", "metadata": {"name": "a"}}
+    assert [d.code for d in judged([toy])] == ["GLM834"]
+    assert judged([toy, definition]) == []
+    external = {"glmdeploy/external": "CustomResourceDefinition/toys.example.com"}
+    assert judged([{**toy, "metadata": {"name": "a", "annotations": external}}]) == []
+
+
+def test_members_of_a_typed_list_are_objects() -> None:
+    budget = next(d for d in DOCUMENTS if d["kind"] == "PodDisruptionBudget")
+    broken = {**budget, "spec": {**budget["spec"], "maxUnavailable": "50"}}
+    many = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudgetList",
+        "items": [budget | {"metadata": {"name": "b"}}, broken],
+    }
+    assert [d.code for d in judged([many])] == ["GLM837"]

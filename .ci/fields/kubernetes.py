@@ -72,7 +72,7 @@ def kind(schema: dict[str, Any], wanted: list[str]) -> str:
     """Give a field's type in one word: `[x` is a list of x, `{x` a map to x; definitions are added to ``wanted``."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        plain = {"Quantity": "quantity", "IntOrString": "port", "Time": "string", "MicroTime": "string"}
+        plain = {"Quantity": "quantity", "IntOrString": "port", "Time": "any", "MicroTime": "any"}
         if short(name) in plain:
             return plain[short(name)]
         wanted.append(name)

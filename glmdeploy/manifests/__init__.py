@@ -99,7 +99,7 @@ class _Sorter:
             self.kustomizations.append((file, root))
         elif compose.looks(root):
             self.compose.append((file, root))
-        elif root.get("kind").text == "List":
+        elif root.get("kind").text.endswith("List") and isinstance(root.get("items").value, list):
             self.objects += (Object(file, item) for item in root.get("items").list)
         elif {"apiVersion", "kind"} & set(root.items) or PurePosixPath(file.path).parent.name == "kubernetes":
             self.objects.append(Object(file, root))

@@ -24,15 +24,18 @@ _ALIKE = 0.89
 _SUPPORTED = 3
 # Groups of projects that often stand beside an engine: that they exist is known, their kinds and fields are not.
 _GROUPS = (
+    "app.k8s.io",
     "argoproj.io",
     "autoscaling.k8s.io",
     "cert-manager.io",
     "cilium.io",
+    "cloud.google.com",
     "cluster.x-k8s.io",
     "elbv2.k8s.aws",
     "external-secrets.io",
     "fluxcd.io",
     "gateway.networking.k8s.io",
+    "gke.io",
     "grafana.com",
     "inference.networking.k8s.io",
     "inference.networking.x-k8s.io",
@@ -41,6 +44,7 @@ _GROUPS = (
     "k8s.cni.cncf.io",
     "karpenter.sh",
     "keda.sh",
+    "kubeflow.org",
     "kueue.x-k8s.io",
     "kyverno.io",
     "leaderworkerset.x-k8s.io",
@@ -49,9 +53,11 @@ _GROUPS = (
     "monitoring.googleapis.com",
     "nfd.k8s-sigs.io",
     "nvidia.com",
+    "open-cluster-management.io",
     "openshift.io",
     "operator.victoriametrics.com",
     "projectcalico.org",
+    "projectcontour.io",
     "ray.io",
     "secrets-store.csi.x-k8s.io",
     "serving.kserve.io",
@@ -95,9 +101,19 @@ def _pair(o: Object, version: str) -> Diagnostic | None:
     if _built_in(o.group):
         elsewhere = sorted(api for api, kinds in table()["served"].items() if o.kind in kinds)
         return _other(o, version, elsewhere) if elsewhere else _nobody(o, version, _kinds(o.group))
+    if slips := _slips(o):
+        return _other(o, version, slips)
     near = difflib.get_close_matches(o.kind, [k for k in custom if _group(custom[k]) == o.group], 1, _ALIKE)
     known = any(o.group == g or o.group.endswith(f".{g}") for g in _GROUPS) or _annotated(o)
     return None if known and not near else _nobody(o, version, near)
+
+
+def _slips(o: Object) -> list[str]:
+    """Where the kind is, if the group is almost that, or none that a definition may have: those have a dot."""
+    versions = [api for api, kinds in table()["served"].items() if o.kind in kinds]
+    versions += [api for kind, api in fields.table()["custom"].items() if kind == o.kind]
+    near = difflib.get_close_matches(o.group, [_group(api) for api in versions], 1, _ALIKE)
+    return sorted(api for api in versions if _group(api) in near or "." not in o.group)
 
 
 def _removed(o: Object, version: str, since: str) -> Diagnostic:
@@ -138,6 +154,7 @@ def _group(version: str) -> str:
     return version.rpartition("/")[0]
 
 
+@cache
 def _built_in(group: str) -> bool:
     return any(_group(api) == group for part in ("served", "removed") for api in table()[part])
 
