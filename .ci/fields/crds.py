@@ -1,7 +1,8 @@
 """Write glmdeploy/manifests/custom.json: the fields of the custom resources that the checker of manifests knows.
 
 They are read from the published CustomResourceDefinitions, which lie in the folders that are given; `SOURCES` says which
-file of which repository was read. With `--check` nothing is written, and a difference is exit status 1.
+file of which repository was read. With `--check` nothing is written, those definitions
+that are there are compared, and a difference is exit status 1.
 """
 
 from __future__ import annotations
@@ -86,17 +87,26 @@ def limits(entry: dict[str, Any], field: str, schema: dict[str, Any]) -> None:
 
 
 def build(folders: list[Path]) -> dict[str, Any]:
-    """Give the table: sources, kinds by group, and every type that they reach."""
-    table, kinds = Table(), {}
-    for source in SOURCES:
-        path = next(f / f"{source}.yaml" for f in folders if (f / f"{source}.yaml").exists())
+    """Give the table: sources, kinds by group, and every type that they reach, of the definitions that are there."""
+    table, kinds, sources = Table(), {}, []
+    for source, said in SOURCES.items():
+        path = next((f / f"{source}.yaml" for f in folders if (f / f"{source}.yaml").exists()), None)
+        if path is None:
+            continue
         spec = yaml.safe_load(path.read_text())["spec"]
         kind, newest = spec["names"]["kind"], next(v for v in spec["versions"] if v["storage"])
         schema = newest["schema"]["openAPIV3Schema"]
         table.struct(schema, kind)
         table.types[kind]["fields"]["metadata"] = "ObjectMeta"
         kinds[kind] = f"{spec['group']}/{newest['name']}"
-    return {"source": "; ".join(SOURCES.values()), "kinds": kinds, "types": dict(sorted(table.types.items()))}
+        sources.append(said)
+    return {"source": "; ".join(sources), "kinds": kinds, "types": dict(sorted(table.types.items()))}
+
+
+def agree(table: dict[str, Any]) -> bool:
+    """Whether the file holds all of a table, which may be a part of it."""
+    held = json.loads(OUT.read_text())
+    return all(table[p].items() <= held[p].items() for p in ("kinds", "types")) and bool(table["kinds"])
 
 
 def main() -> int:
@@ -113,7 +123,9 @@ def main() -> int:
         + "\n}\n}\n"
     )
     if given.check:
-        return int(OUT.read_text() != text)
+        return int(not agree(table))
+    if table["kinds"].keys() != json.loads(OUT.read_text())["kinds"].keys():
+        parser.error(f"all of {', '.join(SOURCES)} must be in the folders")
     OUT.write_text(text)
     return 0
 

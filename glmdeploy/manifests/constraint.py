@@ -27,7 +27,7 @@ class Fault:
 
 
 Check = Callable[[Node], Iterator[Fault]]
-RANGE, FIELDS, FORM = "GLM835", "GLM836", "GLM837"
+RANGE, FIELDS, FORM, LATER = "GLM835", "GLM836", "GLM837", "GLM838"
 HIGHEST = 2**31 - 1
 
 
@@ -104,14 +104,14 @@ def only_with(field: str, other: str, *values: str) -> Check:
     return check
 
 
-def form(field: str, pattern: str, hint: str, level: Level = Level.ERROR) -> Check:
+def form(field: str, pattern: str, hint: str, code: str = FORM) -> Check:
     """A text, if given, that matches from end to end."""
     compiled = re.compile(pattern)
 
     def check(node: Node) -> Iterator[Fault]:
         found = node.get(field)
         if found.text and not compiled.fullmatch(found.text):
-            yield Fault(FORM, f"`{field}` cannot be `{found.text}`", found, hint, level)
+            yield Fault(code, f"`{field}` cannot be `{found.text}`", found, hint)
 
     return check
 

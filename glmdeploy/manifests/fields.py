@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmdeploy.diagnostics import Level
 from glmdeploy.manifests import object_limits, pod_limits
-from glmdeploy.manifests.constraint import HIGHEST, between
+from glmdeploy.manifests.constraint import FORM, HIGHEST, between
 from glmdeploy.manifests.objects import quantity
 from glmdeploy.manifests.values import VALUES
 
@@ -89,7 +89,7 @@ class _Walk:
         pattern = entry.get("forms", {}).get(key)
         if pattern and node.text and not re.search(pattern, node.text):
             hint = f"the definition wants `{pattern}`"
-            yield self.file.say("GLM837", f"`{key}` cannot be `{node.text}`", node, hint=hint)
+            yield self.file.say(FORM, f"`{key}` cannot be `{node.text}`", node, hint=hint)
         if key in entry.get("ranges", {}):
             lowest, highest = entry["ranges"][key]
             for f in between(-HIGHEST if lowest is None else lowest, highest or HIGHEST, key)(owner):

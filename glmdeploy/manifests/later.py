@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Level
+from glmdeploy.manifests.constraint import LATER
 from glmdeploy.manifests.objects import gpus, number
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from glmdeploy.manifests.document import Node
     from glmdeploy.manifests.objects import Object, Pod, Unit
 
-_LATER = "GLM838"
 _GROUP = ("spec", "leaderWorkerTemplate")
 _INDEX = "leaderworkerset.sigs.k8s.io/worker-index"
 _ONE_NODE = frozenset(["ReadWriteOnce", "ReadWriteOncePod"])
@@ -40,7 +40,7 @@ def _leader_first(o: Object) -> Iterator[Diagnostic]:
         return
     if any(gpus(c) and (c.get("readinessProbe") or c.get("startupProbe")) for c in first.containers):
         message = "`LeaderReady` makes the workers once the leader is ready, and a leader with GPUs waits for them"
-        yield o.file.say(_LATER, message, policy, hint="write `LeaderCreated`", level=Level.WARNING)
+        yield o.file.say(LATER, message, policy, hint="write `LeaderCreated`", level=Level.WARNING)
 
 
 def _size(o: Object) -> int:
@@ -66,7 +66,7 @@ def _claims(u: Unit, pod: Pod) -> Iterator[Diagnostic]:
             mode = min(modes[name.text])
             message = f"claim `{name.text}` is {mode}, and {o.label} has {_count(o)} pods: those on other nodes wait"
             hint = "`ReadWriteMany`, or `ReadOnlyMany` once it is filled"
-            yield o.file.say(_LATER, message, name, hint=hint, level=Level.WARNING)
+            yield o.file.say(LATER, message, name, hint=hint, level=Level.WARNING)
 
 
 def _modes(claim: Object) -> set[str]:
@@ -84,7 +84,7 @@ def _workers(u: Unit, o: Object) -> Iterator[Diagnostic]:
         if pod.root is worker and _size(pod.owner) > 1 and pod.matches(selector.items) and _opens(pod, targets):
             message = f"{o.label} selects the workers of {pod.owner.label} too: only a group's leader answers"
             hint = f'`{_INDEX}: "0"`, or a label that the leader\'s template alone has'
-            yield o.file.say(_LATER, message, selector, hint=hint, level=Level.WARNING)
+            yield o.file.say(LATER, message, selector, hint=hint, level=Level.WARNING)
 
 
 def _opens(pod: Pod, targets: list[Node]) -> bool:

@@ -13,6 +13,8 @@ from glmdeploy.diagnostics import Level
 from glmdeploy.manifests.constraint import (
     FIELDS,
     FORM,
+    LATER,
+    RANGE,
     Fault,
     at_least,
     at_most_one,
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from glmdeploy.manifests.constraint import Check
     from glmdeploy.manifests.document import Node
 
-LATER = "GLM838"
 _GRACE = 30  # seconds that a pod has to end where nothing is said
 _COMPUTE = frozenset(["cpu", "memory"])
 _RESOURCE = re.compile(r"cpu|memory|ephemeral-storage|hugepages-.+|.+/.+")
@@ -127,14 +128,14 @@ def _grace(spec: Node) -> Iterator[Fault]:
     grace = _GRACE if number(node) is None else number(node) or 0
     if grace < 0:
         hint = "a pod that is killed at once has 0"
-        yield Fault("GLM835", f"`terminationGracePeriodSeconds` is taken for 1: {grace}", node, hint, Level.WARNING)
+        yield Fault(RANGE, f"`terminationGracePeriodSeconds` is taken for 1: {grace}", node, hint, Level.WARNING)
         return
     for container in (*spec.get("initContainers").list, *spec.get("containers").list):
         for hook in ("preStop", "postStart"):
             seconds = container.get("lifecycle", hook, "sleep", "seconds")
             if (number(seconds) or 0) > grace:
                 message = f"`sleep` of {number(seconds)} s is longer than the {grace} s that the pod has to end"
-                yield Fault("GLM835", message, seconds, "a longer `terminationGracePeriodSeconds`")
+                yield Fault(RANGE, message, seconds, "a longer `terminationGracePeriodSeconds`")
         yield from _sleeping(container, grace)
 
 
@@ -167,7 +168,7 @@ LIMITS: dict[str, tuple[Check, ...]] = {
     "ConfigMapVolumeSource": (between(0, 0o777, "defaultMode"),),
     "DownwardAPIVolumeFile": (relative("path"), between(0, 0o777, "mode"), exactly_one("fieldRef", "resourceFieldRef")),
     "DownwardAPIVolumeSource": (between(0, 0o777, "defaultMode"),),
-    "EmptyDirVolumeSource": (form("medium", "Memory|HugePages(-.+)?", "`Memory`: no kubelet mounts another"),),
+    "EmptyDirVolumeSource": (form("medium", "Memory|HugePages(-.+)?", "`Memory`: no kubelet mounts another", LATER),),
     "EnvFromSource": (exactly_one("configMapRef", "secretRef"),),
     "EnvVar": (_variable,),
     "EnvVarSource": (

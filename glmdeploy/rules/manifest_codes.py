@@ -158,7 +158,8 @@ the percent sign, a key of a ConfigMap with a slash, a schedule of four fields, 
 does not take (Flux wants `ssh://git@HOST/PATH`, not `git@HOST:PATH`).""",
     "GLM838": """What the API server takes, and what fails later
 
-A container that may not be root and has user 0 never starts. Warnings: `startupPolicy: LeaderReady` where the leader's
-engine waits for its workers; a ReadWriteOnce claim for several pods with GPUs; a Service that sends requests to a
-group's workers; a `preStop` that sleeps for as long as the pod has to end.""",
+A container that may not be root and has user 0 never starts, nor does one whose emptyDir has a `medium` that no kubelet
+knows. Warnings: `startupPolicy: LeaderReady` where the leader's engine waits for its workers; a ReadWriteOnce claim for
+several pods with GPUs; a Service that sends requests to a group's workers; a `preStop` that sleeps for as long as the
+pod has to end.""",
 }
