@@ -7,8 +7,6 @@ stands there (`GONE`: nothing) and the code; a new limit needs a new row.
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import kubernetes_validate
@@ -16,13 +14,15 @@ import pytest
 import yaml
 from conftest import TESTS
 from kubernetes_validate.utils import all_versions
+from test_external import run, tool
 
 from glmdeploy import manifests
 from glmdeploy.diagnostics import Level
 from glmdeploy.manifests import fields, object_limits, pod_limits, values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from glmdeploy.diagnostics import Diagnostic
 
@@ -43,6 +43,7 @@ PAIRS_AND_CUSTOM: list[Sequence[Any]] = [
     ("LeaderWorkerSet.apiVersion", "leaderworkersets.x-k8s.io/v1", "GLM834"),
     ("Deployment.kind", "Deploiment", "GLM834 GLM815"),
     ("PodDisruptionBudget.apiVersion", "policy/v1beta1", "GLM834"),
+    ("Role.rules.0.verb", ["get"], "GLM802"),
     ("LeaderWorkerSet.kind", "LeaderWorkerset", "GLM834 GLM815"),
     ("LeaderWorkerSet.apiVersion", "leaderworkerset.x-k8s.io/v2", "GLM834 warning"),
     ("Application.apiVersion", "example.com/v1", "GLM834 warning"),
@@ -196,6 +197,7 @@ SERVICES: list[Sequence[Any]] = [
     ("server.pull_policy", "often", "GLM828"),
     ("proxy.depends_on.server.condition", "healthy", "GLM828"),
 ]
+BY_COMPOSE = ("proxy", "server.pull_policy", "proxy.depends_on.server.condition")
 ROWS = [*PAIRS_AND_CUSTOM, *PODS, *OBJECTS, *LATER]
 
 
@@ -269,92 +271,12 @@ def test_every_type_with_limits_exists() -> None:
     assert places == []
 
 
-# What is right and looks as if it were not: each was refused by a draft of a limit, or is what a limit could hit.
-RIGHT = [
-    (f"{POD}.priority", -10),
-    (f"{POD}.tolerations.0", {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": -1}),
-    (f"{POD}.tolerations.0", {"key": "a", "operator": "Exists", "value": ""}),
-    (f"{POD}.terminationGracePeriodSeconds", 16),
-    (f"{ENGINE}.livenessProbe.timeoutSeconds", 0),
-    (f"{ENGINE}.env.2.value", ""),
-    (f"{ENGINE}.env.2", {"name": "my.name-2", "value": "x"}),
-    (f"{ENGINE}.volumeMounts.1.subPath", "a..b/c"),
-    (f"{POD}.volumes.3", {"name": "cache", "emptyDir": {"medium": "HugePages-2Mi"}}),
-    (f"{POD}.volumes.3.hostPath.type", ""),
-    (f"{ENGINE}.securityContext", {"runAsUser": 0, "runAsNonRoot": False}),
-    (f"{GROUP}.size", 1),
-    ("Deployment.spec.progressDeadlineSeconds", GONE),
-    ("Deployment.spec.strategy.rollingUpdate.maxSurge", "25%"),
-    ("Deployment.metadata.creationTimestamp", None),
-    ("Service.spec.clusterIP", "None"),
-    ("Service.spec.selector", {"app": "group", "leaderworkerset.sigs.k8s.io/worker-index": "0"}),
-    ("PersistentVolumeClaim.spec.accessModes", ["ReadWriteOnce", "ReadOnlyMany"]),
-    ("CronJob.spec.schedule", "@daily"),
-    ("CronJob.spec.schedule", "0 8 * * MON-FRI"),
-    (f"{POLICY}.podSelector", {}),
-    (f"{POLICY}.ingress.0.from.1.ipBlock", {"cidr": "2001:db8::/32", "except": ["2001:db8:1::/48"]}),
-    ("PodDisruptionBudget.spec.maxUnavailable", "50%"),
-    ("GitRepository.spec.secretRef", {"name": "key"}),
-    ("Kustomization.apiVersion", "cert-manager.io/v1"),
-]
-
-
-@pytest.mark.parametrize("row", RIGHT, ids=lambda row: row[0])
-def test_what_a_server_takes_is_not_refused(row: Sequence[Any]) -> None:
-    path, value = row
-    documents = copy.deepcopy(DOCUMENTS)
-    change(next(d for d in documents if d["kind"] == path.partition(".")[0]), at(path), value)
-    assert judged(documents) == []
-
-
-def test_kinds_that_the_folder_defines_are_known() -> None:
-    definition = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "toys.example.com"},
-        "spec": {"group": "example.com", "names": {"kind": "Toy", "plural": "toys"}, "scope": "Namespaced"},
-    }
-    toy = {"apiVersion": "example.com/v1", "kind": "Toy", "metadata": {"name": "a"}}
-    assert [d.code for d in judged([toy])] == ["GLM834"]
-    assert judged([toy, definition]) == []
-    external = {"glmdeploy/external": "CustomResourceDefinition/toys.example.com"}
-    assert judged([{**toy, "metadata": {"name": "a", "annotations": external}}]) == []
-
-
-def test_members_of_a_typed_list_are_objects() -> None:
-    budget = next(d for d in DOCUMENTS if d["kind"] == "PodDisruptionBudget")
-    broken = {**budget, "spec": {**budget["spec"], "maxUnavailable": "50"}}
-    many = {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudgetList",
-        "items": [budget | {"metadata": {"name": "b"}}, broken],
-    }
-    assert [d.code for d in judged([many])] == ["GLM837"]
-
-
-ODD = [None, 1, -1, "x", "../x", [], {}, [None], [{"name": 1}], True]
-
-
-@pytest.mark.parametrize("document", [*DOCUMENTS, COMPOSE], ids=lambda d: d.get("kind", "Compose"))
-def test_no_shape_of_a_value_is_a_traceback(document: dict[str, Any]) -> None:
-    document = copy.deepcopy(document)
-    for turn, (holder, key) in enumerate(list(holders(document))):
-        kept = holder[key]
-        holder[key] = ODD[turn % len(ODD)]
-        judged([document], "kubernetes/a.yaml")
-        holder[key] = kept
-
-
-def holders(node: Any) -> Iterator[tuple[Any, Any]]:
-    """Each place of a tree: what holds it, and by which key."""
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        yield node, key
-        yield from holders(value)
-
-
-def test_the_definitions_that_are_here_say_what_the_table_says() -> None:
-    script = TESTS.parent / ".ci" / "fields" / "crds.py"
-    folder = TESTS.parents[1] / "shared" / "crds"
-    if not (script.exists() and folder.is_dir()):
-        pytest.skip("NOT CHECKED: no published CRDs in ../shared/crds beside this checkout")
-    assert subprocess.run([sys.executable, str(script), "--check", str(folder)], check=False).returncode == 0
+@pytest.mark.external
+@pytest.mark.parametrize("row", [r for r in SERVICES if r[0] in BY_COMPOSE], ids=named)
+def test_compose_itself_refuses_these(row: Sequence[Any], tmp_path: Path) -> None:
+    broken = copy.deepcopy(COMPOSE)
+    words = [tool("docker-compose"), "-f", tmp_path / "compose.yaml", "config", "--quiet"]
+    for path, value, status in (("server.restart", "no", 0), (*row[:2], 1)):
+        change(broken["services"], path, value)
+        (tmp_path / "compose.yaml").write_text(yaml.safe_dump(broken))
+        assert min(run(tmp_path, *words).returncode, 1) == status

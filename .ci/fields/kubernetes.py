@@ -19,23 +19,34 @@ from kubernetes_validate.utils import all_versions
 OUT = Path(__file__).parents[2] / "glmdeploy" / "manifests"
 SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
 KINDS = {
+    "ClusterRole": "rbac.v1",
+    "ClusterRoleBinding": "rbac.v1",
     "ConfigMap": "core.v1",
     "CronJob": "batch.v1",
     "DaemonSet": "apps.v1",
     "Deployment": "apps.v1",
     "HorizontalPodAutoscaler": "autoscaling.v2",
+    "Ingress": "networking.v1",
     "Job": "batch.v1",
+    "LimitRange": "core.v1",
     "Namespace": "core.v1",
     "NetworkPolicy": "networking.v1",
     "PersistentVolume": "core.v1",
     "PersistentVolumeClaim": "core.v1",
     "Pod": "core.v1",
     "PodDisruptionBudget": "policy.v1",
+    "PriorityClass": "scheduling.v1",
     "ReplicaSet": "apps.v1",
+    "ResourceClaimTemplate": "resource.v1",
+    "ResourceQuota": "core.v1",
+    "Role": "rbac.v1",
+    "RoleBinding": "rbac.v1",
+    "RuntimeClass": "node.v1",
     "Secret": "core.v1",
     "Service": "core.v1",
     "ServiceAccount": "core.v1",
     "StatefulSet": "apps.v1",
+    "StorageClass": "storage.v1",
 }
 # Pairs that were removed before the oldest version whose schemas are read: kind, API version, the version without it
 # (the deprecation guide of the documentation).
@@ -120,14 +131,24 @@ def kinds() -> dict[str, Any]:
     return {"version": ".".join(versions[-1].split(".")[:2]), "served": served, "removed": table}
 
 
+def version_of(definitions: dict[str, Any], name: str) -> str:
+    """Give the API version of the kind whose definition ends in ``name``."""
+    found = next(d for n, d in definitions.items() if n.endswith(name))
+    served = found["x-kubernetes-group-version-kind"][0]
+    return f"{served['group']}/{served['version']}".lstrip("/")
+
+
 def build() -> dict[str, Any]:
     """Give the table: source, version, kinds by group, and every definition that they reach."""
     version = all_versions()[-1]
     definitions = read(version)
     wanted = [n for n in definitions for k, g in KINDS.items() if n.endswith(f".{g}.{k}")]
     types: dict[str, Any] = {}
+    whole: dict[str, str] = {}
     while wanted:
         name = wanted.pop()
+        if whole.setdefault(short(name), name) != name:
+            sys.exit(f"two types are called {short(name)}: {name} and {whole[short(name)]}")
         if short(name) in types:
             continue
         found = definitions[name]
@@ -138,8 +159,7 @@ def build() -> dict[str, Any]:
         types[short(name)] = {"fields": fields}
         if found.get("required"):
             types[short(name)]["required"] = sorted(found["required"])
-    groups = {k: g.removeprefix("core.").replace(".", "/") for k, g in KINDS.items()}
-    groups["NetworkPolicy"] = "networking.k8s.io/v1"
+    groups = {k: version_of(definitions, f".{g}.{k}") for k, g in KINDS.items()}
     types.pop("FieldsV1", None)
     return {
         "source": f"schemas of the Kubernetes API {version} (Apache-2.0) in kubernetes-validate",

@@ -13,9 +13,9 @@ An object has `apiVersion`, `kind` and `metadata.name`.""",
     "GLM802": """Unknown field
 
 An API server refuses it (`strict decoding error`), or drops it without a word where validation is not strict; Compose
-refuses it. The fields of the built-in kinds are those of the newest Kubernetes API that was read; of custom kinds, the
-published definitions of LeaderWorkerSet, ServiceMonitor, PodMonitor, ComputeDomain, Argo CD's Application, and Flux's
-GitRepository and Kustomization were read. The fields of others are not judged (GLM834).""",
+refuses it. The fields of the common built-in kinds are those of the newest Kubernetes API that was read; of custom
+kinds, the published definitions of LeaderWorkerSet, ServiceMonitor, PodMonitor, ComputeDomain, Argo CD's Application,
+and Flux's GitRepository and Kustomization were read. The fields of others are not judged (GLM834).""",
     "GLM803": """A value is of another type than the field
 
 Kubernetes reads YAML 1.1: a plain `yes`, `on` or `off` is a bool, `012` is ten, and an environment variable must be a
