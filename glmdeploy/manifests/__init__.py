@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from glmdeploy import ignores, rules, source
 from glmdeploy.bundle import MANIFEST
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
-from glmdeploy.manifests import compose, document, fields, hygiene, names, pods, references, workloads
+from glmdeploy.manifests import compose, document, fields, hygiene, kinds, later, names, pods, references, workloads
 from glmdeploy.manifests.objects import Object, Unit
 
 if TYPE_CHECKING:
@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 _YAML = (".yaml", ".yml")
 _ENV = re.compile(r"^\s*#?\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=", re.MULTILINE)
 _ALONE = (fields.check, names.check, workloads.check, pods.check, hygiene.flux)
-_TOGETHER = (workloads.unit, references.check, references.kustomization, hygiene.images, hygiene.security)
+_TOGETHER = (
+    kinds.check,
+    later.check,
+    workloads.unit,
+    references.check,
+    references.kustomization,
+    hygiene.images,
+    hygiene.security,
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ class _Sorter:
             self.kustomizations.append((file, root))
         elif compose.looks(root):
             self.compose.append((file, root))
-        elif root.get("kind").text == "List":
+        elif root.get("kind").text.endswith("List") and isinstance(root.get("items").value, list):
             self.objects += (Object(file, item) for item in root.get("items").list)
         elif {"apiVersion", "kind"} & set(root.items) or PurePosixPath(file.path).parent.name == "kubernetes":
             self.objects.append(Object(file, root))
@@ -112,6 +120,11 @@ class _Sorter:
         self.found += (d for o in objects for d in _identity(o))
         generated = [references.generated(root) for _, root in self.kustomizations]
         made = {kind: set().union(*(g[kind] for g in generated)) for kind in ("ConfigMap", "Secret")}
+        # the driver makes the template of a ComputeDomain
+        domains = (
+            o.root.get("spec", "channel", "resourceClaimTemplate", "name") for o in objects if o.kind == "ComputeDomain"
+        )
+        made["ResourceClaimTemplate"] = {name.text for name in domains}
         return Unit(
             tuple(o for o in objects if o.kind),
             tuple(self.kustomizations),

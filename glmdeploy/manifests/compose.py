@@ -43,6 +43,21 @@ _SIZE = re.compile(r"[0-9]+(\.[0-9]+)? ?([kKmMgGtTpP][iI]?)?[bB]?\Z")
 _PORT = re.compile(r"(?<![0-9.])[0-9]{1,10}(?![0-9.])")
 
 
+# Closed lists: a field, the words that Compose or Docker take, and how the hint lists them.
+_WORDS = {
+    "restart": (
+        re.compile(r"no|always|unless-stopped|on-failure(:[0-9]+)?"),
+        "`no`, `always`, `unless-stopped`, `on-failure`",
+    ),
+    "pull_policy": (
+        re.compile(r"always|never|missing|if_not_present|build|refresh|daily|weekly|every_([0-9]+[wdhms])+"),
+        "`always`, `never`, `missing`, `build`, `daily`, `weekly`, `every_12h`",
+    ),
+    "cgroup": (re.compile(r"host|private"), "`host`, `private`"),
+}
+_CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")
+
+
 def looks(root: Node) -> bool:
     """Whether a document is a Compose file."""
     return "services" in root.items and "kind" not in root.items
@@ -80,6 +95,9 @@ def _service(file: File, root: Node, name: str, service: Node) -> Iterator[Diagn
     yield from _amounts(file, service)
     yield from _references(file, root, service)
     yield from _devices(file, service, name)
+    yield from _closed(file, service)
+    yield from _network(file, service)
+    yield from _healthy(file, root, service)
     if not _once(root, name, service):
         test = service.get("healthcheck", "test")
         off = service.get("healthcheck", "disable").value is True or test.text == "NONE"
@@ -156,6 +174,47 @@ def _references(file: File, root: Node, service: Node) -> Iterator[Diagnostic]:
     for key, name, node in wanted:
         if name and name not in {*root.get(key).items, *(["default"] if key == "networks" else [])}:
             yield file.say("GLM832", f"no `{name}` under `{key}`", node)
+
+
+def _closed(file: File, service: Node) -> Iterator[Diagnostic]:
+    for key, (words, hint) in _WORDS.items():
+        node = service.get(key)
+        if node.text and "$" not in node.text and not words.fullmatch(node.text):
+            yield file.say("GLM828", f"`{key}` cannot be `{node.text}`", node, hint=hint)
+    for other in service.get("depends_on").items.values():
+        node = other.get("condition")
+        if node.text and "$" not in node.text and node.text not in _CONDITIONS:
+            yield file.say("GLM828", f"`condition` cannot be `{node.text}`", node, hint=", ".join(_CONDITIONS))
+
+
+def _network(file: File, service: Node) -> Iterator[Diagnostic]:
+    """Docker leaves published ports out on the host's network; Compose refuses two networks."""
+    mode = service.get("network_mode")
+    at = service.keys.get("ports") or service.get("ports")
+    if mode.text == "host" and service.get("ports").list:
+        message = "`ports` does nothing with `network_mode: host`: the container has the host's ports"
+        yield file.say("GLM836", message, at, hint="leave it out", level=Level.WARNING)
+    if mode.text and service.get("networks"):
+        at = service.keys.get("networks") or service.get("networks")
+        yield file.say("GLM836", "`network_mode` and `networks` exclude each other", at, hint="keep one of them")
+
+
+def _healthy(file: File, root: Node, service: Node) -> Iterator[Diagnostic]:
+    """A dependency's health that nobody finds out: `up` fails once it has started."""
+    for name, link in service.get("depends_on").items.items():
+        other = root.get("services", name)
+        if link.get("condition").text != "service_healthy" or not other or "extends" in other.items:
+            continue
+        health = other.get("healthcheck")
+        off = health.get("disable").value is True or _none(health.get("test"))
+        if off or not health.get("test"):
+            level = Level.ERROR if off else Level.WARNING  # an image may have a health check of its own
+            message = f"service `{name}` has no health check: nobody finds out whether it is healthy"
+            yield file.say("GLM831", message, link.get("condition"), hint="`service_started`, or a test", level=level)
+
+
+def _none(test: Node) -> bool:
+    return "NONE" in {test.text, *(t.text for t in test.list[:1])}
 
 
 def _devices(file: File, service: Node, name: str) -> Iterator[Diagnostic]:

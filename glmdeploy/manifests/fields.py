@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmdeploy.diagnostics import Level
+from glmdeploy.manifests import object_limits, pod_limits
+from glmdeploy.manifests.constraint import FORM, HIGHEST, between
+from glmdeploy.manifests.objects import quantity
+from glmdeploy.manifests.values import VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,76 +22,34 @@ if TYPE_CHECKING:
     from glmdeploy.manifests.document import File, Node
     from glmdeploy.manifests.objects import Object
 
-_QUANTITY = re.compile(r"[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?\Z")
-_SCALES = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
-_BINARY = {f"{p}i": 1024.0**i for i, p in enumerate("KMGTPE", 1)}
-_POLICIES = frozenset(["Always", "Never", "OnFailure"])
-_PULL = frozenset(["Always", "IfNotPresent", "Never"])
-# Closed lists of the API, by type and field.
-_VALUES: dict[tuple[str, str], frozenset[str]] = {
-    ("Container", "imagePullPolicy"): _PULL,
-    ("ImageVolumeSource", "pullPolicy"): _PULL,
-    ("Container", "terminationMessagePolicy"): frozenset(["File", "FallbackToLogsOnError"]),
-    ("PodSpec", "restartPolicy"): _POLICIES,
-    ("PodSpec", "dnsPolicy"): frozenset(["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]),
-    ("ServiceSpec", "type"): frozenset(["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]),
-    ("ServicePort", "protocol"): frozenset(["TCP", "UDP", "SCTP"]),
-    ("ContainerPort", "protocol"): frozenset(["TCP", "UDP", "SCTP"]),
-    ("DeploymentStrategy", "type"): frozenset(["Recreate", "RollingUpdate"]),
-    ("StatefulSetSpec", "podManagementPolicy"): frozenset(["OrderedReady", "Parallel"]),
-    ("CronJobSpec", "concurrencyPolicy"): frozenset(["Allow", "Forbid", "Replace"]),
-    ("PersistentVolumeClaimSpec", "volumeMode"): frozenset(["Filesystem", "Block"]),
-    ("Toleration", "operator"): frozenset(["Exists", "Equal", "Gt", "Lt"]),
-    ("Toleration", "effect"): frozenset(["", "NoSchedule", "PreferNoSchedule", "NoExecute"]),
-    ("SeccompProfile", "type"): frozenset(["RuntimeDefault", "Unconfined", "Localhost"]),
-    ("TopologySpreadConstraint", "whenUnsatisfiable"): frozenset(["DoNotSchedule", "ScheduleAnyway"]),
-    ("HTTPGetAction", "scheme"): frozenset(["HTTP", "HTTPS"]),
-    ("LabelSelectorRequirement", "operator"): frozenset(["In", "NotIn", "Exists", "DoesNotExist"]),
-    ("LeaderWorkerSetSpec", "startupPolicy"): frozenset(["LeaderCreated", "LeaderReady"]),
-    ("LeaderWorkerTemplate", "restartPolicy"): frozenset(
-        ["Default", "RecreateGroupOnPodRestart", "RecreateGroupAfterStart", "None"]
-    ),
-    ("LeaderWorkerSetNetwork", "subdomainPolicy"): frozenset(["Shared", "UniquePerReplica"]),
-}
+_FILES = ("fields", "custom")
+_LIMITS = {**pod_limits.LIMITS, **object_limits.LIMITS}
 # Fields that the schema leaves open and validation does not.
 _NEEDED = {
     "Container": ("image",),
     "PersistentVolumeClaimSpec": ("accessModes", "resources"),
     "DeploymentSpec": ("selector", "template"),
-    "ObjectMeta": (),
+    "ExecAction": ("command",),
 }
 _ACCESS = frozenset(["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"])
 
 
 @cache
 def table() -> dict[str, Any]:
-    """The fields of the API (`.ci/fields/kubernetes.py` writes the file)."""
-    data: dict[str, Any] = json.loads((Path(__file__).parent / "fields.json").read_text(encoding="utf-8"))
-    return data
-
-
-def quantity(node: Node) -> float | None:
-    """What a quantity amounts to, or None where it is none."""
-    text = node.raw or str(node.value)
-    match = _QUANTITY.match(text)
-    if not match:
-        return None
-    suffix = match[2] or ""
-    if suffix[:1] in {"e", "E"} and len(suffix) > 1 and suffix != "Ei":
-        return float(match[0])
-    scale = {**_SCALES, **_BINARY}[suffix]
-    return float(match[1]) * scale * (-1 if text.startswith("-") else 1)
+    """The fields of the API and of custom resources (`.ci/fields` writes the files)."""
+    own, custom = (json.loads((Path(__file__).parent / f"{n}.json").read_text(encoding="utf-8")) for n in _FILES)
+    return {
+        "source": own["source"],
+        "kinds": {**own["kinds"], **custom["kinds"]},
+        "custom": custom["kinds"],
+        "types": {**own["types"], **custom["types"]},
+    }
 
 
 def check(o: Object) -> Iterator[Diagnostic]:
     """Every field of an object of a kind that the table holds."""
-    if o.kind in table()["kinds"]:
-        want = table()["kinds"][o.kind]
-        given = o.root.get("apiVersion")
-        if given.text != want and given.text.rpartition("/")[0] == want.rpartition("/")[0]:
-            yield o.file.say("GLM828", f"{o.kind} is `{want}`, not `{given.text}`", given)
-        if given.text == want:
-            yield from _Walk(o.file).struct(o.root, o.kind, "")
+    if o.kind in table()["kinds"] and o.root.get("apiVersion").text == table()["kinds"][o.kind]:
+        yield from _Walk(o.file).struct(o.root, o.kind, "")
 
 
 class _Walk:
@@ -109,10 +71,29 @@ class _Walk:
                 continue
             if child:
                 yield from self.value(child, fields[key], place)
+                yield from self.limited(entry, key, node)
             yield from self.closed(name, key, child)
         for key in (*entry.get("required", ()), *_NEEDED.get(name, ())):
             if not node.get(key):
                 yield self.file.say("GLM817", f"`{where + '.' if where else ''}{key}` is missing", node)
+        for limit in _LIMITS.get(name, ()):
+            for f in limit(node):
+                yield self.file.say(f.code, f.message, f.at, hint=f.hint, level=f.level)
+
+    def limited(self, entry: dict[str, Any], key: str, owner: Node) -> Iterator[Diagnostic]:
+        """The limits that a definition of a custom resource states itself."""
+        node = owner.get(key)
+        words = entry.get("words", {}).get(key)
+        if words and node.text and node.text not in words:
+            yield self.file.say("GLM828", f"`{key}` cannot be `{node.text}`", node, hint=_known(frozenset(words)))
+        pattern = entry.get("forms", {}).get(key)
+        if pattern and node.text and not re.search(pattern, node.text):
+            hint = f"the definition wants `{pattern}`"
+            yield self.file.say(FORM, f"`{key}` cannot be `{node.text}`", node, hint=hint)
+        if key in entry.get("ranges", {}):
+            lowest, highest = entry["ranges"][key]
+            for f in between(-HIGHEST if lowest is None else lowest, highest or HIGHEST, key)(owner):
+                yield self.file.say(f.code, f.message, f.at)
 
     def unknown(self, node: Node, key: str, place: str, fields: dict[str, str]) -> Diagnostic:
         near = difflib.get_close_matches(key, fields, n=1)
@@ -178,8 +159,8 @@ class _Walk:
         return self.file.say("GLM806", f"`{where}`: `{node.raw}` is not a quantity", node, hint=hint)
 
     def closed(self, name: str, key: str, node: Node) -> Iterator[Diagnostic]:
-        known = _VALUES.get((name, key))
-        if known and isinstance(node.value, str) and node.text not in known:
+        known = VALUES.get((name, key))
+        if known and node.text and node.text not in known:
             yield self.file.say("GLM828", f"`{key}` cannot be `{node.text}`", node, hint=_known(known))
         if (name, key) == ("PersistentVolumeClaimSpec", "accessModes"):
             for mode in node.list:

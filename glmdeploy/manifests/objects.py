@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
 
     from glmdeploy.manifests.document import File, Node
 
+_QUANTITY = re.compile(r"[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?\Z")
+_SCALES = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+_BINARY = {f"{p}i": 1024.0**i for i, p in enumerate("KMGTPE", 1)}
 # Labels that controllers put on pods themselves.
 _CONTROLLERS = (
     "leaderworkerset.sigs.k8s.io/",
@@ -129,6 +133,19 @@ class Unit:
 def number(node: Node) -> int | None:
     """The integer at a node, or None."""
     return node.value if isinstance(node.value, int) and not isinstance(node.value, bool) else None
+
+
+def quantity(node: Node) -> float | None:
+    """What a quantity amounts to, or None where it is none."""
+    text = node.raw or str(node.value)
+    match = _QUANTITY.match(text)
+    if not match:
+        return None
+    suffix = match[2] or ""
+    if suffix[:1] in {"e", "E"} and len(suffix) > 1 and suffix != "Ei":
+        return float(match[0])
+    scale = {**_SCALES, **_BINARY}[suffix]
+    return float(match[1]) * scale * (-1 if text.startswith("-") else 1)
 
 
 def gpus(container: Node) -> int:

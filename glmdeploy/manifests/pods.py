@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Level
-from glmdeploy.manifests.fields import quantity
-from glmdeploy.manifests.objects import LONG_RUNNING, gpus, number
+from glmdeploy.manifests.objects import LONG_RUNNING, gpus, number, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 # An annotation of an object: `Secret/NAME, PersistentVolumeClaim/NAME ...` that exist outside its folder.
 EXTERNAL = "glmdeploy/external"
 _CLAIM, _SECRET, _CONFIG, _ACCOUNT = "PersistentVolumeClaim", "Secret", "ConfigMap", "ServiceAccount"
+_DEVICES = {"resourceClaimName": "ResourceClaim", "resourceClaimTemplateName": "ResourceClaimTemplate"}
 
 
 def check(u: Unit) -> Iterator[Diagnostic]:
     """References that nothing resolves."""
     for pod in (p for o in u.objects for p in o.pods()):
-        declared = u.external | _annotated(pod.owner.root) | _annotated(pod.root)
+        declared = u.external | annotated(pod.owner.root) | annotated(pod.root)
         for kind, name, key in _references(pod):
             found = next((o for o in u.of(kind) if o.name == name.text), None)
             if found is not None:
@@ -32,7 +33,8 @@ def check(u: Unit) -> Iterator[Diagnostic]:
                 yield _outside(pod.owner, kind, name, key) if label in declared else _missing(pod.owner, kind, name)
 
 
-def _annotated(root: Node) -> set[str]:
+def annotated(root: Node) -> set[str]:
+    """What an object says exists outside its folder: `Kind/NAME`."""
     words = root.get("metadata", "annotations", EXTERNAL).text
     return {w.strip() for w in words.split(",") if w.strip()}
 
@@ -59,30 +61,36 @@ def _references(pod: Pod) -> Iterator[tuple[str, Node, Node]]:
     account = pod.spec.get("serviceAccountName")
     found = [(_ACCOUNT, account, nothing)] if account.text != "default" else []
     found += [(_SECRET, s.get("name"), nothing) for s in pod.spec.get("imagePullSecrets").list]
+    for claim in pod.spec.get("resourceClaims").list:
+        found += [(kind, claim.get(field), nothing) for field, kind in _DEVICES.items()]
     for volume in pod.spec.get("volumes").list:
         found.append((_CLAIM, volume.get("persistentVolumeClaim", "claimName"), nothing))
-        found += _sources(volume.get("secret"), volume.get("configMap"), nothing)
+        found += _sources(volume.get("secret"), volume.get("configMap"))
         for source in volume.get("projected", "sources").list:
-            found += _sources(source.get("secret"), source.get("configMap"), nothing)
+            found += _sources(source.get("secret"), source.get("configMap"))
     for container in pod.all_containers:
-        for entry in container.get("env").list:
-            for field, kind in (("secretKeyRef", _SECRET), ("configMapKeyRef", _CONFIG)):
-                ref = entry.get("valueFrom", field)
-                if ref.get("optional").value is not True:
-                    found.append((kind, ref.get("name"), ref.get("key")))
-        for entry in container.get("envFrom").list:
-            for field, kind in (("secretRef", _SECRET), ("configMapRef", _CONFIG)):
-                if entry.get(field, "optional").value is not True:
-                    found.append((kind, entry.get(field, "name"), nothing))
+        found += _variables(container)
     yield from (f for f in found if f[1].text)
 
 
-def _sources(secret: Node, config: Node, nothing: Node) -> list[tuple[str, Node, Node]]:
+def _variables(container: Node) -> Iterator[tuple[str, Node, Node]]:
+    for entry in container.get("env").list:
+        for field, kind in (("secretKeyRef", _SECRET), ("configMapKeyRef", _CONFIG)):
+            ref = entry.get("valueFrom", field)
+            if ref.get("optional").value is not True:
+                yield kind, ref.get("name"), ref.get("key")
+    for entry in container.get("envFrom").list:
+        for field, kind in (("secretRef", _SECRET), ("configMapRef", _CONFIG)):
+            if entry.get(field, "optional").value is not True:
+                yield kind, entry.get(field, "name"), entry.get("\0")
+
+
+def _sources(secret: Node, config: Node) -> list[tuple[str, Node, Node]]:
     found = []
-    if secret.get("optional").value is not True:
-        found.append((_SECRET, secret.get("secretName") or secret.get("name"), nothing))
-    if config.get("optional").value is not True:
-        found.append((_CONFIG, config.get("name"), nothing))
+    for kind, source in ((_SECRET, secret), (_CONFIG, config)):
+        if source.get("optional").value is not True:
+            keys = [i.get("key") for i in source.get("items").list] or [source.get("\0")]
+            found += [(kind, source.get("secretName") or source.get("name"), key) for key in keys]
     return found
 
 

@@ -13,8 +13,9 @@ An object has `apiVersion`, `kind` and `metadata.name`.""",
     "GLM802": """Unknown field
 
 An API server refuses it (`strict decoding error`), or drops it without a word where validation is not strict; Compose
-refuses it. The fields of the built-in kinds are those of the newest Kubernetes API that was read, and of LeaderWorkerSet
-v1; those of other custom kinds are not judged.""",
+refuses it. The fields of the common built-in kinds are those of the newest Kubernetes API that was read; of custom
+kinds, the published definitions of LeaderWorkerSet, ServiceMonitor, PodMonitor, ComputeDomain, Argo CD's Application,
+and Flux's GitRepository and Kustomization were read. The fields of others are not judged (GLM834).""",
     "GLM803": """A value is of another type than the field
 
 Kubernetes reads YAML 1.1: a plain `yes`, `on` or `off` is a bool, `012` is ten, and an environment variable must be a
@@ -61,14 +62,16 @@ The controller would never find its own pods; the API server refuses it.""",
 Every API server passes this; the kubelet then fails the probe for ever.""",
     "GLM815": """A Service, monitor or budget points at nothing
 
-Every API server passes it: a selector that matches no pod of the folder, a targetPort that no container names, a port to
-scrape that does not exist. A number that no container declares is a warning: declaring is not compulsory.""",
+Every API server passes it: a selector that matches no pod of the folder, a targetPort that no container names, a port
+to scrape that does not exist, a port's name in a NetworkPolicy that none of its pods has. A number that no container
+declares is a warning: declaring is not compulsory.""",
     "GLM816": """A reference to an object that is not there
 
-A claim, Secret, ConfigMap or ServiceAccount that the pod needs is not in the folder. The API server passes it, and the
-pod waits. Objects that the profile names as existing (`secrets`, `model.source.claim`) are a note; `.glmdeploy.json`
-lists them under `external`. In other folders, the annotation `glmdeploy/external: Secret/NAME, ...` says so. References
-with `optional: true` are left alone.""",
+A claim, Secret, ConfigMap, ServiceAccount, resource claim or template of one that the pod needs is not in the folder,
+or has no such key. The API server passes it, and the pod waits. A ComputeDomain makes the template that it names.
+Objects that the profile names as existing (`secrets`, `model.source.claim`) are a note; `.glmdeploy.json` lists them
+under `external`. In other folders, the annotation `glmdeploy/external: Secret/NAME, ...` says so. References with
+`optional: true` are left alone.""",
     "GLM817": """A field is missing
 
 The API server refuses the object, or Compose the service, without it.""",
@@ -113,8 +116,8 @@ The folder labels the namespace with Pod Security `restricted`; the pod is refus
 because it does not run as non-root, drop all capabilities, forbid escalation, set seccomp, or because it uses the host.""",
     "GLM828": """A value that the API does not know
 
-The field takes one of a few words; the hint lists them. `restartPolicy` is `Always` for a Deployment and `OnFailure` or
-`Never` for a Job.""",
+The field takes one of a few words; the hint lists them. Compose has such lists too. `restartPolicy` is `Always` for a
+Deployment and `OnFailure` or `Never` for a Job.""",
     "GLM830": """Compose would put nothing in place of a variable
 
 `${NAME}` becomes an empty string where NAME is not set, with a warning that nobody reads. `${NAME:?message}` stops,
@@ -122,12 +125,41 @@ The field takes one of a few words; the hint lists them. `restartPolicy` is `Alw
 doubled. A dollar that begins no variable stops Compose.""",
     "GLM831": """A Compose service without a health check
 
-Nobody sees that it still loads, or that it hangs. Services that run once (`restart: no`, profiles, or others wait for
-their completion) need none.""",
+Nobody sees that it still loads, or that it hangs, and what waits for `service_healthy` fails unless the image has a
+health check of its own. Services that run once (`restart: no`, profiles, or others wait for their completion) need
+none.""",
     "GLM832": """A Compose service names something that is not there
 
 A volume, network, secret, config or service that the file does not define.""",
     "GLM833": """A Compose device reservation that Docker refuses
 
 `count` and `device_ids` exclude each other, and `capabilities` is compulsory.""",
+    "GLM834": """A pair of apiVersion and kind that no server has, or that is not known
+
+A version that Kubernetes removed is an error (a warning where a release that is still supported may serve it), and so
+is a slip: a kind in another group than its own, or one letter off. A pair that neither Kubernetes nor the checker knows
+is a warning, since its fields are not judged. The groups of common operators are known by name; a
+CustomResourceDefinition in the folder, or the annotation `glmdeploy/external: CustomResourceDefinition/PLURAL.GROUP`,
+makes others known.""",
+    "GLM835": """A number outside of its limits
+
+Of the right type, and refused all the same: negative replicas, a weight above 100, a `maxSkew` of 0, a file mode above
+0777, a claim of 0 bytes, a deadline that is over before a pod counts as ready.""",
+    "GLM836": """Fields that exclude or need each other
+
+`value` beside `valueFrom`, two sources of one volume, two handlers of one hook, `seccompProfile.type: Localhost`
+without its file, `tolerationSeconds` without NoExecute, `operator: In` without values, probes of an init container. In
+a Compose file, `networks` beside `network_mode`; `ports` beside `network_mode: host` is a warning, since they are left
+out.""",
+    "GLM837": """A text that the API server refuses
+
+A path with `..`, a `fieldPath` or a resource that does not exist, a CIDR block of 99 bits, a budget of `"50"` without
+the percent sign, a key of a ConfigMap with a slash, a schedule of four fields, an address that a definition's pattern
+does not take (Flux wants `ssh://git@HOST/PATH`, not `git@HOST:PATH`).""",
+    "GLM838": """What the API server takes, and what fails later
+
+A container that may not be root and has user 0 never starts, nor does one whose emptyDir has a `medium` that no kubelet
+knows. Warnings: `startupPolicy: LeaderReady` where the leader's engine waits for its workers; a ReadWriteOnce claim for
+several pods with GPUs; a Service that sends requests to a group's workers; a `preStop` that sleeps for as long as the
+pod has to end.""",
 }
