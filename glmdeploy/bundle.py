@@ -10,14 +10,14 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Diagnostic, Span, WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 MANIFEST = ".glmdeploy.json"
 FORMAT = "glmdeploy-bundle/v1"
@@ -45,6 +45,7 @@ class Bundle:
     external: tuple[str, ...] = ()  # objects that the profile says exist: `Secret/NAME`
     image_digest: str = "off"  # the profile's policy
     found: tuple[Diagnostic, ...] = ()  # what the checker of manifests warns of
+    plan: Mapping[str, str | int | list[int]] = field(default_factory=dict)  # what was planned, for comparisons
 
     def manifest(self) -> Artifact:
         """The file that says which files are the bundle's."""
@@ -52,6 +53,7 @@ class Bundle:
         data: dict[str, object] = {"format": FORMAT, "files": files}
         data |= {"external": list(self.external)} if self.external else {}
         data |= {"image_digest": self.image_digest} if self.image_digest != "off" else {}
+        data |= {"plan": dict(self.plan)} if self.plan else {}
         return Artifact(MANIFEST, json.dumps(data, indent=2) + "\n")
 
     def write(self, out: Path, *, force: bool = False) -> tuple[str, ...]:
