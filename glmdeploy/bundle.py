@@ -176,12 +176,12 @@ def _old_files(out: Path) -> dict[str, str]:
     try:
         data = json.loads(manifest.read_text(encoding="utf-8"))
         files = data["files"] if data["format"] == FORMAT else {}
-        return {path: digest for path, digest in files.items() if _inside(path) and isinstance(digest, str)}
+        return {path: digest for path, digest in files.items() if inside(path) and isinstance(digest, str)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 
-def _inside(path: str) -> bool:
+def inside(path: str) -> bool:
     """Whether a manifest's path stays inside the bundle: a manifest is a file that anybody can edit."""
     pure = PurePosixPath(path)
     return not pure.is_absolute() and ".." not in pure.parts and path not in {"", ".", MANIFEST} and "\0" not in path

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy import catalog
 from glmdeploy.commandline import read
+from glmdeploy.difference.options import last_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,15 +110,3 @@ def _split(successor: str) -> tuple[str, str]:
     """The option of a successor, and the value that belongs to it as `=value`."""
     head, _, value = successor.replace(" ", "=").partition("=")
     return head, f"={value}" if value else ""
-
-
-def last_with(framework: Framework, option: str) -> str:
-    """A sentence on the last release that knows ``option``."""
-    versions = catalog.options(framework.id).known_in(option)
-    return f"{framework.name} {versions[-1]} was the last with `{option}`" if versions else ""
-
-
-def first_with(framework: Framework, option: str) -> str:
-    """A sentence on the first release that knows ``option``."""
-    versions = catalog.options(framework.id).known_in(option)
-    return f"`{option}` came with {framework.name} {versions[0]}" if versions else ""

@@ -1,0 +1,1 @@
+"""Two deployments compared."""
