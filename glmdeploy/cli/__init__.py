@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": "Show the layout, the memory and the verdict, and write nothing.",
     "lint": "Run every rule over profiles, or check the files of a bundle.",
     "upgrade": "Show what another version of the framework changes, and why.",
+    "diff": "Compare two profiles, revisions or bundles in terms of the plan.",
     "recommend": "Choose framework, checkpoint and layout for what you need.",
     "cost": "Show what a plan costs, and where hosted seats cost more.",
     "bound": "Show upper bounds on speed, beside what was measured.",

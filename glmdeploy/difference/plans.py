@@ -164,7 +164,7 @@ def compare_memory(before: Plan, after: Plan) -> Iterator[MemoryDelta]:
     for (old, new), run in groupby(pairs, key=lambda item: item[1]):
         stages = tuple(number for number, _ in run)
         change = ADDED if old is None else REMOVED if new is None else CHANGED
-        for index, part in enumerate((*PARTS, "GPU")):
+        for index, part in enumerate((*PARTS, "capacity")):
             sizes = [side[index] if side else 0 for side in (old, new)]
             if sizes[0] != sizes[1]:
                 yield MemoryDelta(stages, part, sizes[0], sizes[1], change, len(pairs) == 1)
@@ -229,10 +229,11 @@ def _of_role(change: Change, processes: Sequence[Process]) -> Delta:
     whole = len(roles) == 1 and ranks == {p.rank for p in processes if p.role in roles}
     listed = f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, sorted(ranks)))}"
     where = (roles.pop() if whole else listed) if ranks else ""
-    before, after = change.before, change.after
-    if change.kind == "env":
+    before, after = masks.text(change.before), masks.text(change.after)
+    if change.kind == "env":  # who sets a variable is not known: the plan, or the profile
         before, after = masks.variable(change.name, before), masks.variable(change.name, after)
-    return Delta(change.name, masks.text(before), masks.text(after), change.reason, where, change.why)
+        return Delta(change.name, before, after, change.reason, where)
+    return Delta(change.name, before, after, change.reason, where, change.why)
 
 
 def compare_keys(before: Outcome, after: Outcome) -> Iterator[Delta]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,8 @@ def open_side(text: str) -> Outcome | Files:
         return _revision(Revision(path, rev))
     if os.path.isdir(path):  # noqa: PTH112  False where permission is missing
         return _bundle(path, lambda names: _on_disk(Path(path), names))
-    return pipeline.judge(pipeline.open_profile(path))
+    outcome = pipeline.judge(pipeline.open_profile(path))
+    return replace(outcome, source=replace(outcome.source, path=path))  # a shipped profile by its name
 
 
 def _revision(revision: Revision) -> Outcome | Files:
@@ -78,7 +80,7 @@ def _manifest(name: str, data: bytes | None) -> tuple[list[str], dict[str, Any]]
         if manifest["format"] != FORMAT:
             raise _refused("GLM045", f"`{name}` is a bundle in a format that this version does not read", name)
         summary = manifest.get("plan", {})
-        paths = sorted(path for path in manifest["files"] if inside(path))
+        paths = sorted(path for path in manifest["files"] if inside(path) and not source.controls(path))
         return paths, summary if isinstance(summary, dict) else {}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         hint = f"`glmdeploy render -o DIR` writes one, with the list of its files in `{MANIFEST}`"
