@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import printable
@@ -28,6 +29,8 @@ _RESERVE = 1_200  # for the sentence on what was cut
 _LONGEST = 240  # characters of one cell
 _END = "\n\n</details>"
 _FENCE = re.compile(r"`{3,}")
+_LITERAL = re.compile(r"[^\s`|]([^`|\t]*[^\s`|])?")  # a pipe would end a cell, a backtick the code
+_LISTED = 900  # characters of the list of what was cut
 
 
 def render(d: Difference, *, text: bool = False) -> str:
@@ -37,7 +40,7 @@ def render(d: Difference, *, text: bool = False) -> str:
         f"**{_escaped(cut(sentence(d), 2 * _LONGEST))}**",
         f"Before: {_code(d.before.name)}. After: {_code(d.after.name)}.",
     ]
-    blocks += [f"Note: {_escaped(line)}." for line in d.uncompared if d.different]
+    blocks += [f"Note: {_escaped(cut(line, 2 * _LONGEST))}." for line in d.uncompared if d.different]
     room = LIMIT - _RESERVE - _length("\n\n".join(blocks))
     left_out: list[str] = []
     for title, lines, frame in _parts(d, text=text):
@@ -48,12 +51,17 @@ def render(d: Difference, *, text: bool = False) -> str:
         if shown < len(lines):
             left_out.append(f"{len(lines) - shown:,} of {plural(len(lines), 'line')} of {title}")
     if left_out:
-        more = f" and {len(left_out) - 10} more parts" if len(left_out) > 10 else ""  # noqa: PLR2004  what a sentence can hold
-        listed = ", ".join(left_out[:10]) + more
-        blocks.append(
-            f"Cut to fit {LIMIT:,} characters. Not shown: {listed}. `--format text` or `json` shows everything."
-        )
+        everything = "`--format text` or `json` shows everything"
+        blocks.append(f"Cut to fit {LIMIT:,} characters. Not shown: {_listed(left_out)}. {everything}.")
     return "\n\n".join(blocks) + "\n"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """As many as a sentence can hold, and the number of the others."""
+    ends = accumulate(_length(part) + 2 for part in parts)
+    shown = sum(end <= _LISTED for end in ends)
+    more = [f"{len(parts) - shown} more parts"] if shown < len(parts) else []
+    return ", ".join([*parts[:shown], *more])
 
 
 def _parts(d: Difference, *, text: bool) -> Iterator[tuple[str, list[str], tuple[str, str]]]:
@@ -110,7 +118,6 @@ def _escaped(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """A value in code font where nothing in it could mean anything, else with every character escaped."""
-    shown = cut(text, _LONGEST)
-    quoted = f"`{shown}`"
-    return quoted if escape(quoted) == quoted and printable(shown) == shown else _escaped(shown)
+    """A value in code font, in which nothing means anything; with every character escaped where it holds a backtick."""
+    shown = cut(printable(text), _LONGEST)
+    return f"`{shown}`" if _LITERAL.fullmatch(shown) else escape(shown)

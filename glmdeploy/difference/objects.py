@@ -39,6 +39,7 @@ _KEYS = {
 }
 _MOUNTS = ("volumeMounts", "volumeDevices")  # several may have one `name`
 _ENVIRONMENTS = ("env", "environment", "data")
+_INSTANCE = 'metadata.labels["app.kubernetes.io/instance"]'
 _SHORT = 3
 _COMMANDS = ("args", "command", "entrypoint")
 _POD = re.compile(r"(\.jobTemplate\.spec)?(\.template|\.leaderWorkerTemplate\.(leader|worker)Template)[.\[]")
@@ -60,6 +61,9 @@ class Value(NamedTuple):
     shown: str
 
 
+_NONE = Value("", "")
+
+
 @dataclass(frozen=True)
 class Thing:
     """A Kubernetes object, a Compose service or what else a Compose file holds: every field as a dotted path."""
@@ -68,6 +72,12 @@ class Thing:
     kind: str
     file: str
     fields: Mapping[str, Value]
+
+    @property
+    def stem(self) -> str:
+        """Kind and name, with a star for the name of the deployment that it belongs to; empty where none is labelled."""
+        instance = self.fields.get(_INSTANCE, _NONE).raw
+        return f"{self.kind} {self.label.rpartition('/')[2].replace(instance, '*')}" if instance else ""
 
 
 @dataclass(frozen=True)
@@ -134,12 +144,16 @@ def compare(before: Mapping[str, Thing], after: Mapping[str, Thing]) -> Iterator
 
 
 def _renamed(before: Mapping[str, Thing], after: Mapping[str, Thing]) -> dict[str, str]:
-    """Old label -> new label of what has another name and is the only one of its kind on both sides that is unmatched."""
+    """Old label -> new label of what has another name: unmatched things that are alone with their stem, or their kind."""
     sides = [[t for label, t in own.items() if label not in other] for own, other in ((before, after), (after, before))]
-    kinds = [Counter(t.kind for t in side) for side in sides]
-    alone = {kind for kind, count in kinds[0].items() if kind and count == kinds[1][kind] == 1}
-    labels = [{t.kind: t.label for t in side} for side in sides]
-    return {labels[0][kind]: labels[1][kind] for kind in alone}
+    found: dict[str, str] = {}
+    for key in ("stem", "kind"):
+        left = [[t for t in side if t.label not in {*found, *found.values()}] for side in sides]
+        counts = [Counter(getattr(t, key) for t in side) for side in left]
+        alone = {name for name, count in counts[0].items() if name and count == counts[1][name] == 1}
+        old, new = ({getattr(t, key): t.label for t in side if getattr(t, key) in alone} for side in left)
+        found |= {old[name]: new[name] for name in old}
+    return found
 
 
 def _fields(before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[Delta]:

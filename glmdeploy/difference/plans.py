@@ -211,7 +211,7 @@ def _secrets(before: Process, after: Process) -> Iterator[Change]:
     for name in dict.fromkeys((*old, *new)):
         if old.get(name) != new.get(name):
             reason = ADDED if name not in old else REMOVED if name not in new else CHANGED
-            yield Change("env", name, old.get(name, ""), new.get(name, ""), reason, "", (before.rank,))
+            yield Change("secret", name, old.get(name, ""), new.get(name, ""), reason, "", (before.rank,))
 
 
 def _ports(before: Process, after: Process) -> Iterator[Change]:
