@@ -45,7 +45,7 @@ def command(before: str, after: str | None, form: str, with_text: bool, exit_cod
       glmdeploy diff prod.yaml@main
       glmdeploy diff prod.yaml@v1.2 prod.yaml@HEAD --text
       glmdeploy diff deploy/glm@origin/main deploy/glm --exit-code
-      glmdeploy diff prod.yaml@main --format markdown | gh pr comment --body-file -
+      glmdeploy diff prod.yaml@main --format markdown > comment.md
     """
     try:
         path, rev = split(before)

@@ -83,11 +83,11 @@ def _frame(section: Section) -> tuple[str, str]:
 
 
 def _text_frame(file: FileDelta, lines: Iterable[str]) -> tuple[str, str]:
-    """A fenced block whose fence no line of the file can close."""
+    """A fenced block whose fence no line of the file can close; nobody is notified by its title, which is code."""
     longest = max((len(run) for line in lines for run in _FENCE.findall(line)), default=2)
     fence = "`" * (longest + 1)
     title = html.escape(printable(cut(file.path, _LONGEST)))
-    return f"<details><summary>{title}</summary>\n\n{fence}diff\n", f"\n{fence}{_END}"
+    return f"<details><summary><code>{title}</code></summary>\n\n{fence}diff\n", f"\n{fence}{_END}"
 
 
 def _fitted(lines: Sequence[str], frame: tuple[str, str], room: int) -> tuple[str, int]:

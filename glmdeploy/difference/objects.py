@@ -7,15 +7,14 @@ an order that means nothing is no difference.
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import ProfileError
-from glmdeploy.difference import masks
 from glmdeploy.difference.change import ADDED, CHANGED, REMOVED, RENAMED, Delta, delta
+from glmdeploy.difference.flatten import Value, flat
 from glmdeploy.manifests import compose, document
 from glmdeploy.manifests.objects import LONG_RUNNING
 
@@ -25,23 +24,7 @@ if TYPE_CHECKING:
     from glmdeploy.manifests.document import Node
 
 _YAML = (".yaml", ".yml")
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+\Z")
-_NUMBER = re.compile(r"-\d+(\.\d+)?\Z")
-# What names an item where `name` does not: the keys by which an API server merges, and Compose's mounts.
-_KEYS = {
-    "volumeMounts": "mountPath",
-    "volumeDevices": "devicePath",
-    "ports": "containerPort",
-    "matchExpressions": "key",
-    "tolerations": "key",
-    "topologySpreadConstraints": "topologyKey",
-    "volumes": "target",
-}
-_MOUNTS = ("volumeMounts", "volumeDevices")  # several may have one `name`
-_ENVIRONMENTS = ("env", "environment", "data")
 _INSTANCE = 'metadata.labels["app.kubernetes.io/instance"]'
-_SHORT = 3
-_COMMANDS = ("args", "command", "entrypoint")
 _POD = re.compile(r"(\.jobTemplate\.spec)?(\.template|\.leaderWorkerTemplate\.(leader|worker)Template)[.\[]")
 # Fields that an API server never changes in an object that is there.
 _FIXED = {
@@ -52,15 +35,6 @@ _FIXED = {
     "PersistentVolumeClaim": (".storageClassName", ".accessModes", ".volumeMode", ".volumeName", ".selector"),
     "Service": (".clusterIP",),
 }
-
-
-class Value(NamedTuple):
-    """A field as it is, to compare, and as it may be shown."""
-
-    raw: str
-    shown: str
-
-
 _NONE = Value("", "")
 
 
@@ -197,8 +171,8 @@ def _root(path: str, root: Node, found: Read) -> None:
     elif compose.looks(root):
         services = root.get("services").items
         for name, service in services.items():
-            _add(found.compose, f"{path}: service {name}", "service", path, _flat(service, found.secrets))
-        rest = [pair for pair in _flat(root, found.secrets) if not pair[0].startswith("services")]
+            _add(found.compose, f"{path}: service {name}", "service", path, flat(service, found.secrets))
+        rest = [pair for pair in flat(root, found.secrets) if not pair[0].startswith("services")]
         _add(found.compose, path, "", path, rest)
     elif (
         root.get("apiVersion").text
@@ -206,8 +180,8 @@ def _root(path: str, root: Node, found: Read) -> None:
         and not root.get("apiVersion").text.startswith("glmdeploy/")
     ):
         kind, metadata = root.get("kind").text, root.get("metadata")
-        name = "/".join(filter(None, (metadata.get("namespace").text, metadata.get("name").text)))
-        _add(found.kubernetes, f"{kind} {name or f'of {path}'}", kind, path, _flat(root, found.secrets, kind=kind))
+        name = "/".join(filter(None, (metadata.get("namespace").raw, metadata.get("name").raw)))
+        _add(found.kubernetes, f"{kind} {name or f'of {path}'}", kind, path, flat(root, found.secrets, kind=kind))
 
 
 def _add(things: dict[str, Thing], label: str, kind: str, path: str, fields: Iterable[tuple[str, Value]]) -> None:
@@ -216,117 +190,3 @@ def _add(things: dict[str, Thing], label: str, kind: str, path: str, fields: Ite
         number += 1
         unique = f"{label} ({number})"
     things[unique] = Thing(unique, kind, path, dict(fields))
-
-
-def _flat(root: Node, secrets: set[str], *, kind: str = "") -> Iterator[tuple[str, Value]]:
-    """Every field below a mapping; of a Secret, no value."""
-    for key, node in root.items.items():
-        if kind == "Secret" and key in {"data", "stringData"}:
-            for name, value in node.items.items():
-                yield _step(key, name), _hidden(value.raw, secrets)
-        else:
-            yield from _walk(node, _step("", key), key, secrets)
-
-
-def _hidden(value: str, secrets: set[str]) -> Value:
-    """A value that must not be shown; short ones would be found in every other word of a file."""
-    if len(value) > _SHORT:
-        secrets.add(value)
-    return Value(value, masks.MASK)
-
-
-def _step(at: str, key: str) -> str:
-    """A path with one key more; a key that is no plain word stands in brackets."""
-    if not _PLAIN.match(key):
-        return f"{at}[{json.dumps(key, ensure_ascii=False)}]"
-    return f"{at}.{key}" if at else key
-
-
-def _walk(node: Node, at: str, key: str, secrets: set[str]) -> Iterator[tuple[str, Value]]:
-    if key in _ENVIRONMENTS and (node.items or node.list):
-        yield from _variables(node, at, secrets)
-    elif node.items:
-        for name, child in node.items.items():
-            yield from _walk(child, _step(at, name), name, secrets)
-    elif node.list and key in _COMMANDS and all(item.text for item in node.list):
-        yield from _command([item.text for item in node.list], at, secrets)
-    elif node.list:
-        yield from _list(node.list, at, key, secrets)
-    else:
-        yield at, _value(_scalar(node))
-
-
-def _value(text: str) -> Value:
-    return Value(text, masks.text(text))
-
-
-def _variables(node: Node, at: str, secrets: set[str]) -> Iterator[tuple[str, Value]]:
-    """An environment, in any of its three forms: a mapping, a list of `NAME=value`, a list of name and value."""
-    for name, child in node.items.items():
-        if child.items or child.list:
-            yield from _walk(child, _step(at, name), name, secrets)
-        else:
-            yield _step(at, name), _variable(name, _scalar(child), secrets)
-    for index, item in enumerate(node.list):
-        name, equals, value = item.text.partition("=")
-        if not item.items:
-            yield _step(at, name), _variable(name, value, secrets) if equals else _value("of the host")
-            continue
-        name = item.get("name").raw or str(index)
-        for key, child in item.items.items():
-            if key == "value":
-                yield f"{at}[{name}]", _variable(name, _scalar(child), secrets)
-            elif key != "name":
-                yield from _walk(child, _step(f"{at}[{name}]", key), key, secrets)
-
-
-def _variable(name: str, value: str, secrets: set[str]) -> Value:
-    shown = masks.variable(name, value)
-    return _hidden(value, secrets) if shown == masks.MASK else Value(value, shown)
-
-
-def _command(words: Sequence[str], at: str, secrets: set[str]) -> Iterator[tuple[str, Value]]:
-    """A command line: each option with its values, and the words before them by their number."""
-    options: dict[str, list[list[Value]]] = {}
-    head = ""
-    for index, (word, safe) in enumerate(zip(words, masks.words(words), strict=True)):
-        if word != safe:
-            _hidden(word.rpartition("=")[2], secrets)
-        if word.startswith("-") and word != "-" and not _NUMBER.match(word):
-            head, equals, value = word.partition("=")
-            options.setdefault(head, []).append([Value(value, safe.partition("=")[2])] if equals else [])
-        elif head:
-            options[head][-1].append(Value(word, safe))
-        else:
-            options[str(index)] = [[Value(word, safe)]]
-    for name, mentions in options.items():
-        texts = [", ".join(" ".join(v[kind] for v in values) or "set" for values in mentions) for kind in (0, 1)]
-        yield f"{at}[{name}]", Value(*texts)
-
-
-def _list(items: Sequence[Node], at: str, key: str, secrets: set[str]) -> Iterator[tuple[str, Value]]:
-    if not any(item.items or item.list for item in items):
-        yield at, _value(json.dumps([_scalar(item) for item in items], ensure_ascii=False))
-        return
-    names = _names(items, key) or [str(index) for index in range(len(items))]
-    for name, item in zip(names, items, strict=True):
-        yield from _walk(item, f"{at}[{name}]", "", secrets)
-
-
-def _names(items: Sequence[Node], key: str) -> list[str]:
-    """What the items are known by: all by one key, each by another value; empty where there is none."""
-    own = [(_KEYS[key],)] if key in _KEYS else []
-    general: list[tuple[str, ...]] = [("name",), ("metadata", "name")]
-    for path in [*own, *general] if key in _MOUNTS else [*general, *own, ("port",)]:
-        names = [item.get(*path).raw for item in items]
-        if all(names) and len(set(names)) == len(names):
-            return names
-    return []
-
-
-def _scalar(node: Node) -> str:
-    """A value as text: a string in quotes where another type would look the same."""
-    value = node.value
-    if isinstance(value, str):
-        return value if "\n" in value or document.resolve(value)[0] == value else json.dumps(value, ensure_ascii=False)
-    return json.dumps(value)

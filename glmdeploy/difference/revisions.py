@@ -112,7 +112,7 @@ class Revision:
             raise _refused("GLM047", f"git gave no answer in {SECONDS} s", self.name) from None
         except OSError as error:
             raise _refused("GLM047", f"git cannot be run: {error.strerror or error}", self.name) from None
-        if done.returncode:
+        if done.returncode or b"error: " in done.stderr:  # of a broken object, `cat-file` says that it is missing
             said = " ".join(done.stderr.decode(errors="replace").split())[:300]
             raise _refused(code, f"git cannot read the repository: {said}", self.name)
         return done.stdout
