@@ -90,6 +90,7 @@ def judged(profile: str) -> Outcome:
     return pipeline.judge(source.parse("p.yaml", profile))
 
 
+@cache
 def difference(before: str, after: str) -> Difference:
     return compare(judged(before), judged(after))
 
@@ -773,7 +774,7 @@ def test_hostile_content_is_inert_elsewhere(form: str) -> None:
 @pytest.mark.parametrize("sign", ["x", "<", "\N{ROCKET}", "\u202e"])
 def test_a_comment_is_never_longer_than_github_takes(with_text: bool, sign: str) -> None:
     texts = {f"{n}{sign * 90}.sh": f"{sign * 50}\n" * 400 for n in range(60)}
-    texts |= {f"k{n}.yaml": DEPLOYMENT.replace("name: a,", f"name: a{n},") for n in range(900)}
+    texts |= {f"k{n}.yaml": f"apiVersion: v1\nkind: Service\nmetadata: {{name: a{n}}}\n" for n in range(900)}
     found = compare(Files("a", {}), Files("b", texts))
     out = markdown.render(found, text=with_text)
     assert 20_000 < len(out.encode("utf-16-le")) // 2 <= 65_536
@@ -851,7 +852,7 @@ def test_a_profile_does_not_differ_from_itself(one: int) -> None:
     assert not compare(judged(POOL[one]), again).different
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(st.sampled_from(POOL), st.sampled_from(POOL))
 def test_what_is_added_one_way_is_removed_the_other_way(one: str, other: str) -> None:
     there, back = difference(one, other), difference(other, one)
