@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from glmdeploy.difference.plans import Figures
+
+# Values of a Secret may be folded, quoted or wrapped, and the YAML broken: no line of such a file is shown.
+_SECRET = re.compile(r"[\"']?\bkind[\"']?\s*:\s*[\"']?Secret\b")
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Files:
 
 @dataclass(frozen=True)
 class FileDelta:
-    """A file that differs, lines added and removed, and its unified diff; a file that is no text has neither."""
+    """A file that differs, lines added and removed, and its unified diff; a file that is no text has neither, one with a Secret no diff."""
 
     path: str
     change: str
@@ -68,6 +72,9 @@ def compare(before: Files, after: Files, secrets: Collection[str]) -> Iterator[F
         texts = before.texts.get(path, ""), after.texts.get(path, "")
         plus, minus = counts(*texts)
         why = "" if plus or minus or not all(texts) else "line ends alone"
+        if any(map(_SECRET.search, texts)):
+            yield FileDelta(path, change, plus, minus, "holds a Secret: its text is not shown")
+            continue
         yield FileDelta(path, change, plus, minus, why, tuple(_unified(path, old, new, texts, secrets)))
 
 

@@ -54,8 +54,7 @@ def flat(root: Node, secrets: set[str], *, kind: str = "") -> Iterator[tuple[str
 
 def _hidden(value: str, secrets: set[str]) -> Value:
     """A value that must not be shown; short ones would be found in every other word of a file."""
-    if len(value) > _SHORT:
-        secrets.add(value)
+    secrets.update(line for part in value.splitlines() if len(line := part.strip()) > _SHORT)
     return Value(value, masks.MASK)
 
 

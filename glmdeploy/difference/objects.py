@@ -35,6 +35,8 @@ _FIXED = {
     "PersistentVolumeClaim": (".storageClassName", ".accessModes", ".volumeMode", ".volumeName", ".selector"),
     "Service": (".clusterIP",),
 }
+_DATA = "PersistentVolumeClaim"
+_COMPOSE = ("service", "")  # kinds of what stands in a Compose file
 _NONE = Value("", "")
 
 
@@ -51,7 +53,8 @@ class Thing:
     def stem(self) -> str:
         """Kind and name, with a star for the name of the deployment that it belongs to; empty where none is labelled."""
         instance = self.fields.get(_INSTANCE, _NONE).raw
-        return f"{self.kind} {self.label.rpartition('/')[2].replace(instance, '*')}" if instance else ""
+        name = self.label.rpartition(" ")[2].rpartition("/")[2]
+        return f"{self.kind} *{name.removeprefix(instance)}" if instance and name.startswith(instance) else ""
 
 
 @dataclass(frozen=True)
@@ -112,22 +115,35 @@ def compare(before: Mapping[str, Thing], after: Mapping[str, Thing]) -> Iterator
             thing = old or new
             yield ThingDelta(name, ADDED if old is None else REMOVED, thing.file if thing else "")
         elif new.label != name:
-            yield ThingDelta(f"{name} -> {new.label}", RENAMED, new.file, tuple(_fields(old.fields, new.fields)))
+            fields = tuple(_fields(old.fields, new.fields))
+            yield ThingDelta(f"{name} -> {new.label}", RENAMED, new.file, fields, _stays(new))
         elif changed := tuple(_fields(old.fields, new.fields)):
             yield ThingDelta(name, CHANGED, new.file, changed, _consequence(new, changed))
 
 
 def _renamed(before: Mapping[str, Thing], after: Mapping[str, Thing]) -> dict[str, str]:
-    """Old label -> new label of what has another name: unmatched things that are alone with their stem, or their kind."""
+    """Old label -> new label of what has another name: unmatched things that are alone with their stem, or their kind.
+
+    Of a kind that holds data, another stem is another thing: a cache is no volume of weights.
+    """
     sides = [[t for label, t in own.items() if label not in other] for own, other in ((before, after), (after, before))]
     found: dict[str, str] = {}
     for key in ("stem", "kind"):
-        left = [[t for t in side if t.label not in {*found, *found.values()}] for side in sides]
+        kept = _DATA if key == "kind" else ""
+        left = [[t for t in side if t.label not in {*found, *found.values()} and t.kind != kept] for side in sides]
         counts = [Counter(getattr(t, key) for t in side) for side in left]
         alone = {name for name, count in counts[0].items() if name and count == counts[1][name] == 1}
         old, new = ({getattr(t, key): t.label for t in side if getattr(t, key) in alone} for side in left)
         found |= {old[name]: new[name] for name in old}
     return found
+
+
+def _stays(thing: Thing) -> str:
+    """What a cluster makes of another name; Compose removes what its file no longer has, if asked to."""
+    if thing.kind in _COMPOSE:
+        return ""
+    data = " with its data" if thing.kind == _DATA else ""
+    return f"applied as a new object: the old one stays{data} until it is deleted"
 
 
 def _fields(before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[Delta]:
