@@ -10,17 +10,19 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from glmdeploy.diagnostics import Diagnostic, Span, WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+
+    from glmdeploy.forms.bundle import BundleForm, SummaryForm
 
 MANIFEST = ".glmdeploy.json"
-FORMAT = "glmdeploy-bundle/v1"
+FORMAT: Final = "glmdeploy-bundle/v1"
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,18 @@ class Bundle:
     external: tuple[str, ...] = ()  # objects that the profile says exist: `Secret/NAME`
     image_digest: str = "off"  # the profile's policy
     found: tuple[Diagnostic, ...] = ()  # what the checker of manifests warns of
-    plan: Mapping[str, str | int | list[int]] = field(default_factory=dict)  # what was planned, for comparisons
+    plan: SummaryForm | None = None  # what was planned, for comparisons
 
     def manifest(self) -> Artifact:
         """The file that says which files are the bundle's."""
         files = {a.path: a.sha256 for a in sorted(self.artifacts, key=lambda a: a.path)}
-        data: dict[str, object] = {"format": FORMAT, "files": files}
-        data |= {"external": list(self.external)} if self.external else {}
-        data |= {"image_digest": self.image_digest} if self.image_digest != "off" else {}
-        data |= {"plan": dict(self.plan)} if self.plan else {}
+        data: BundleForm = {"format": FORMAT, "files": files}
+        if self.external:
+            data["external"] = list(self.external)
+        if self.image_digest != "off":
+            data["image_digest"] = self.image_digest
+        if self.plan:
+            data["plan"] = self.plan
         return Artifact(MANIFEST, json.dumps(data, indent=2) + "\n")
 
     def write(self, out: Path, *, force: bool = False) -> tuple[str, ...]:
@@ -85,7 +90,7 @@ class _Writer:
         self.artifacts = (*bundle.artifacts, bundle.manifest())
         self.out = out
         self.force = force
-        self.old = _old_files(out)
+        self.old = recorded(out)
 
     def run(self) -> tuple[str, ...]:
         conflicts = list(self.conflicts())
@@ -170,7 +175,7 @@ class _Writer:
                     break
 
 
-def _old_files(out: Path) -> dict[str, str]:
+def recorded(out: Path) -> dict[str, str]:
     """Path -> sha256 of an older bundle of ours; empty when there is none, or when it is not ours."""
     manifest = out / MANIFEST
     try:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from glmdeploy.forms.diagnostic import DiagnosticForm
 
 KeyPath = tuple[str | int, ...]
 
@@ -37,6 +39,58 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Put:
+    """Give the key at ``at`` a plain value; a key that is not there is made, with the sections above it."""
+
+    at: KeyPath
+    value: Any
+
+
+@dataclass(frozen=True)
+class Insert:
+    """A new item of a list; ``at`` is the place that it gets."""
+
+    at: KeyPath
+    value: Any
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Take the key or the item at ``at`` out."""
+
+    at: KeyPath
+
+
+@dataclass(frozen=True)
+class Rekey:
+    """Give the key at ``at`` another name; its value and its place stay."""
+
+    at: KeyPath
+    key: str
+
+
+@dataclass(frozen=True)
+class Quote:
+    """Make the scalar at ``at`` the string of its own characters: `0.10` becomes `"0.10"`."""
+
+    at: KeyPath
+
+
+Edit = Put | Insert | Drop | Rekey | Quote
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What `lint --fix` does: a sentence, without values that may be secret, and the edits, one after the other.
+
+    A place in ``edits`` is that of the document after the edits before it.
+    """
+
+    message: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True)
 class Diagnostic:
     """One judgement. ``at`` names keys of the profile; the source layer turns them into ``span``."""
 
@@ -49,8 +103,9 @@ class Diagnostic:
     hint: str = ""
     hide: bool = False  # the value at ``at`` is not to be shown
     span: Span | None = field(default=None, compare=False)
+    fix: Fix | None = field(default=None, compare=False)  # only where it is safe
 
-    def as_json(self) -> dict[str, str | int | list[str]]:
+    def as_json(self) -> DiagnosticForm:
         """The members of the JSON form, in order; empty strings and zeros where unknown."""
         span = self.span or Span("")
         return {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -12,13 +13,19 @@ from glmdeploy.units import parse_bandwidth, parse_bytes, parse_tokens
 
 AUTO: Literal["auto"] = "auto"
 MAX_GPUS = 1024
-_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
-_DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
-_SLURM_TIME = re.compile(r"(\d+(:\d\d){0,2}|\d+-\d+(:\d\d){0,2}|UNLIMITED)\Z")
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?\Z")
-_RESOURCE = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")
-_WEB = re.compile(r"https?://[^\s/@]+(/[^\s@]*)?\Z")
+# Patterns are written in what Python and ECMA 262 share: validators and schema use the same ones.
+_DNS_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DNS_NAME = "[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?"
+_SLURM_TIME = "([0-9]+(:[0-9][0-9]){0,2}|[0-9]+-[0-9]+(:[0-9][0-9]){0,2}|UNLIMITED)"
+_ENV_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+_LABEL_VALUE = "([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?"
+_RESOURCE = "([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+_WEB = r"https?://[^\s/@]+(/[^\s@]*)?"
+_LOGIN = "://[^/@]*:[^/@]*@"
+# What `units` reads: an amount with a fraction, a unit of bytes in any case; and that an amount is not zero.
+_AMOUNT = r"[0-9]{1,15}(\.[0-9]{1,6})?[ \t]*"
+_BYTES = "([kKmMgGtT][iI]?)?[bB]"
+_SOME = "(?=[0-9.]*[1-9])"
 
 
 class Strict(BaseModel):
@@ -27,6 +34,26 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+# What a schema says of each validator. A validator that is not in here has no schema: `says` puts it in.
+KEYWORDS: dict[Any, dict[str, Any]] = {}
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def says(**keywords: Any) -> Callable[[_F], _F]:
+    """Keep what JSON Schema can say of a validator, in keywords of its own; nothing, where it can say nothing.
+
+    Control and bidirectional characters are refused in the whole file, before any key is looked at: no pattern
+    repeats them.
+    """
+
+    def keep(validator: _F) -> _F:
+        KEYWORDS[validator] = keywords
+        return validator
+
+    return keep
+
+
+@says()
 def clean(text: str) -> str:
     """Text without control characters; ValueError otherwise."""
     if bad := controls(text):
@@ -34,6 +61,7 @@ def clean(text: str) -> str:
     return text
 
 
+@says(pattern=r"\S")
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
@@ -58,24 +86,27 @@ def _tokens(value: Any) -> Any:
     return value
 
 
+@says(pattern=f"^{_DNS_NAME}$")
 def dns_name(text: str) -> str:
     """A DNS name; ValueError otherwise."""
-    if not _DNS_NAME.match(text):
+    if not re.fullmatch(_DNS_NAME, text):
         raise ValueError(
             "must be lower case letters, digits, `-` and `.`, at most 63, and start and end with a letter or digit"
         )
     return text
 
 
+@says(pattern=f"^{_DNS_LABEL}$")
 def dns_label(text: str) -> str:
     """A DNS label; ValueError otherwise."""
-    if not _DNS_LABEL.match(text):
+    if not re.fullmatch(_DNS_LABEL, text):
         raise ValueError(
             "must be lower case letters, digits and `-`, at most 63, and start and end with a letter or digit"
         )
     return text
 
 
+@says(pattern=r"^(?!(.*/)?\.\.(/|$))/")
 def absolute(text: str) -> str:
     """An absolute path; ValueError otherwise."""
     if not _text(text).startswith("/") or ".." in text.split("/"):
@@ -83,6 +114,7 @@ def absolute(text: str) -> str:
     return text
 
 
+@says(pattern=r"^[^\s-]\S*$")
 def _word(text: str) -> str:
     """A name that a command line takes for a value."""
     if text.startswith("-") or any(c.isspace() for c in _text(text)):
@@ -90,46 +122,55 @@ def _word(text: str) -> str:
     return text
 
 
+@says(pattern=f"^{_SLURM_TIME}$")
 def slurm_time(text: str) -> str:
     """A time limit as `sbatch --time` takes it; ValueError otherwise."""
-    if not _SLURM_TIME.match(text):
+    if not re.fullmatch(_SLURM_TIME, text):
         raise ValueError("must be minutes, `HH:MM:SS`, `days-hours`, `days-HH:MM:SS` or `UNLIMITED`")
     return text
 
 
+@says(pattern=f"^{_RESOURCE}$")
 def resource_name(text: str) -> str:
     """A name that Kubernetes takes for a label or an extended resource; ValueError otherwise."""
-    if not _RESOURCE.match(text):
+    if not re.fullmatch(_RESOURCE, text):
         raise ValueError("must be letters, digits, `-`, `_` and `.`, with a domain and `/` in front where it has one")
     return text
 
 
+@says(
+    propertyNames={"pattern": f"^{_RESOURCE}$"},
+    additionalProperties={"type": "string", "pattern": f"^{_LABEL_VALUE}$"},
+)
 def labels(pairs: dict[str, str]) -> dict[str, str]:
     """Labels with their values; ValueError otherwise."""
     for key, value in pairs.items():
-        if not _RESOURCE.match(key) or not _LABEL_VALUE.match(value):
+        if not re.fullmatch(_RESOURCE, key) or not re.fullmatch(_LABEL_VALUE, value):
             raise ValueError(f"`{key}: {value}` is not a label")
     return pairs
 
 
+@says(pattern=rf"^(?!.*{_LOGIN}).*\S")
 def git_address(text: str) -> str:
     """A repository's address without a password; ValueError otherwise."""
-    if re.search(r"://[^/@]*:[^/@]*@", _text(text)):
+    if re.search(_LOGIN, _text(text)):
         raise ValueError("must not hold a password: give Argo CD or Flux its credentials as a secret")
     return text
 
 
+@says(pattern=f"^{_WEB}$")
 def web_address(text: str) -> str:
     """An http or https address without a user; ValueError otherwise."""
-    if not _WEB.match(_text(text)):
+    if not re.fullmatch(_WEB, _text(text)):
         raise ValueError("must be an http or https address, without user and password")
     return text
 
 
+@says(propertyNames={"pattern": f"^{_ENV_NAME}$"})
 def env_names(env: dict[str, str]) -> dict[str, str]:
     """A mapping whose keys name environment variables; ValueError otherwise."""
     for name in env:
-        if not _ENV_NAME.match(name):
+        if not re.fullmatch(_ENV_NAME, name):
             raise ValueError(f"`{name}` is not a name for an environment variable")
     return env
 
@@ -140,12 +181,14 @@ Word = Annotated[str, AfterValidator(_word)]
 Size = Annotated[
     int,
     BeforeValidator(_bytes),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B$", "examples": ["2 TiB"]}),
+    WithJsonSchema({"type": "string", "pattern": rf"^[ \t]*{_AMOUNT}{_BYTES}[ \t]*$", "examples": ["2 TiB", "141 GB"]}),
 ]
 Bandwidth = Annotated[
     int,
     BeforeValidator(_bandwidth),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[kKMGT]i?B/s$", "examples": ["2 GB/s"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": rf"^[ \t]*{_SOME}{_AMOUNT}{_BYTES}[ \t]*/s[ \t]*$", "examples": ["2 GB/s"]}
+    ),
 ]
 Tokens = Annotated[
     Annotated[int, Field(ge=1, le=10_000_000)] | Auto,
@@ -154,9 +197,10 @@ Tokens = Annotated[
         {
             "anyOf": [
                 {"const": "auto"},
-                {"type": "integer", "minimum": 1},
-                {"type": "string", "pattern": "^[0-9.]+[kKmM]?$"},
-            ]
+                {"type": "integer", "minimum": 1, "maximum": 10_000_000},
+                {"type": "string", "pattern": rf"^[ \t]*{_SOME}{_AMOUNT}[kKmM]?[ \t]*$"},
+            ],
+            "examples": ["auto", 131_072, "128K"],
         }
     ),
 ]

@@ -7,19 +7,21 @@ invented.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from glmdeploy import catalog, reference, source
+from glmdeploy.catalog import tools
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from glmdeploy.forms.images import ImagesForm
     from glmdeploy.source import Source
     from glmdeploy.spec import Spec
 
 LOCK = "images.lock.yaml"
-FORMAT = "glmdeploy-images/v1"
+FORMAT: Final = "glmdeploy-images/v1"
 HEADER = """\
 # Digests of container images, as `glmdeploy images lock` got them from the registries. Commit this file.
 # A profile in the same folder uses it; elsewhere --images-lock names it.
@@ -57,17 +59,21 @@ def _problems(data: dict[str, Any]) -> Iterator[Diagnostic]:
 
 def dump(images: Mapping[str, str]) -> str:
     """A lock file's text, in the order of the names."""
-    return source.dump({"format": FORMAT, "images": dict(sorted(images.items()))}, HEADER)
+    data: ImagesForm = {"format": FORMAT, "images": dict(sorted(images.items()))}
+    return source.dump({**data}, HEADER)
 
 
 def locked(document: Source, given: str | None) -> tuple[tuple[str, str], ...]:
-    """The digests for a profile: of the file that was given, else of the one beside it, else none."""
+    """The digests for a profile: of the file that was given, else of the one beside it or its workspace, else none."""
     if given is not None:
         if not Path(given).exists():
             raise ProfileError([Diagnostic("GLM001", f"cannot read `{given}`: no such file", span=Span(given))])
         return tuple(read(Path(given)).items())
-    beside = Path(document.path).parent / LOCK
-    return tuple(read(beside).items()) if document.lines and beside.is_file() else ()
+    if not document.lines:
+        return ()
+    files = (document.path, *(layer.path for _, layer in reversed(document.layers)))
+    beside = next((lock for f in files if (lock := Path(f).parent / LOCK).is_file()), None)
+    return tuple(read(beside).items()) if beside else ()
 
 
 def pinned(spec: Spec, name: str) -> str:
@@ -92,9 +98,23 @@ def catalogued() -> tuple[str, ...]:
         for image in framework.images:
             versions = (v for v in framework.tested for c in image.compute if image.serves(v, c))
             names |= {image.reference.format(version=v) for v in versions}
-    return tuple(sorted(n for n in names if n))
+    return tuple(sorted(n for n in {*names, tools.rclone().image} if n))
 
 
 def pulled(spec: Spec) -> str:
     """The image that comes from a registry: the one to run, or the one to build on; empty where there is none."""
     return documented(spec) or (spec.framework.base_image if spec.cluster.gpu.vendor == "nvidia" else "")
+
+
+def downloading(spec: Spec) -> str:
+    """The image that fetches from an object store on Kubernetes, before digests."""
+    return spec.kubernetes.download_image or tools.rclone().image
+
+
+def all_pulled(spec: Spec) -> tuple[str, ...]:
+    """Every image that a bundle of this spec takes from a registry: to run, to download with, with weights in it."""
+    on_kubernetes = "kubernetes" in spec.targets
+    names = [pulled(spec)]
+    names += [downloading(spec)] if on_kubernetes and spec.weights.store else []
+    names += [spec.weights.oci] if on_kubernetes else []
+    return tuple(dict.fromkeys(n for n in names if n))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass, replace
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmdeploy import catalog, images, manifests, resources, rules, source, targets
+from glmdeploy import workspace as workspaces
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span, has_errors
 from glmdeploy.frameworks import ENGINES, LAUNCH
 from glmdeploy.planner import make_plan
-from glmdeploy.profile import API_VERSION, Profile, as_yaml, parse
+from glmdeploy.profile import API_VERSION, as_yaml, parse
 from glmdeploy.spec import resolve
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from glmdeploy.bundle import Bundle
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
+    from glmdeploy.profile import Profile
     from glmdeploy.source import Source
+
+SCHEMA_FILE = "glmdeploy.schema.json"  # what the first line of a profile names: editors look for it in the same folder
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,22 @@ class Outcome:
         return has_errors(self.found)
 
 
-def open_profile(name: str) -> Source:
-    """A profile by file, or by the name of a shipped one; ProfileError with GLM0xx otherwise."""
+def open_profile(name: str, *, environment: str = "", workspace: str | None = None) -> Source:
+    """A profile by file, with what its workspace adds, or by the name of a shipped one; ProfileError with GLM0xx otherwise."""
     shipped = resources.shipped_profiles()
     # os.path: unlike Path, it answers False where permission is missing, and reading then says why
     exists = os.path.exists(name)  # noqa: PTH110
     if name in shipped and not exists:
+        if environment or workspace:
+            hint = f"save it first: `glmdeploy render {name} --save-profile FILE`"
+            raise ProfileError(
+                [Diagnostic("GLM021", "a shipped profile is in no workspace", span=Span(name), hint=hint)]
+            )
         return source.read(shipped[name])
     if not exists and "/" not in name and not name.endswith((".yaml", ".yml")):
         hint = "`glmdeploy list profiles` shows the shipped ones; a file ends in .yaml"
         raise ProfileError([Diagnostic("GLM016", f"no profile `{name}`", span=Span(name), hint=hint)])
-    return source.read(Path(name))
+    return workspaces.document(name, environment=environment, workspace=workspace)
 
 
 def judge(
@@ -97,16 +105,10 @@ def render(outcome: Outcome) -> Bundle:
 
 
 def profile_text(outcome: Outcome) -> str:
-    """The profile of an outcome as a file: block style, schema line on top."""
+    """The profile of an outcome as a file: block style, and on top the line by which editors find the schema."""
     if outcome.profile is None:
         raise ProfileError(outcome.found)
-    return source.dump(as_yaml(outcome.profile), "# yaml-language-server: $schema=glmdeploy.schema.json\n")
-
-
-def profile_schema() -> str:
-    """The JSON Schema (2020-12) of profiles."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Profile.model_json_schema()}
-    return json.dumps(schema, indent=2) + "\n"
+    return source.dump(as_yaml(outcome.profile), f"# yaml-language-server: $schema={SCHEMA_FILE}\n")
 
 
 def lint(name: str) -> list[Diagnostic]:

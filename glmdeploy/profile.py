@@ -7,7 +7,7 @@ are the documentation: `glmdeploy schema` prints them.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +16,7 @@ from pydantic import (
     ValidationError,
 )
 
-from glmdeploy.diagnostics import Diagnostic, ProfileError
+from glmdeploy.diagnostics import Diagnostic, Fix, ProfileError, Quote, Rekey
 from glmdeploy.fields import (
     AUTO,
     Auto,
@@ -27,7 +27,6 @@ from glmdeploy.fields import (
     Text,
     Tokens,
     Word,
-    absolute,
     clean,
     dns_name,
     env_names,
@@ -35,6 +34,7 @@ from glmdeploy.fields import (
 from glmdeploy.site import GitSection, KubernetesSection
 from glmdeploy.slurm import SlurmSection
 from glmdeploy.units import exact_size
+from glmdeploy.weights import WeightSource  # noqa: TC001  pydantic reads the annotation
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -44,19 +44,6 @@ if TYPE_CHECKING:
 
 API_VERSION = "glmdeploy/v1"
 Target = Literal["script", "compose", "kubernetes", "systemd", "slurm", "argocd", "flux"]
-
-
-class WeightSource(Strict):
-    """Where the weights are: exactly one of a path on the hosts, a hub repository, or a Kubernetes claim."""
-
-    path: Annotated[str, AfterValidator(absolute)] | None = Field(
-        None, description="Folder with the checkpoint on every host."
-    )
-    hub: Text | None = Field(None, description="Repository on the hub, such as `zai-org/GLM-5.2-FP8`.")
-    revision: Text | None = Field(None, description="Commit or tag of the hub repository.")
-    claim: Annotated[str, AfterValidator(dns_name)] | None = Field(
-        None, description="Existing PersistentVolumeClaim with the checkpoint at its root."
-    )
 
 
 class ModelSection(Strict):
@@ -174,6 +161,11 @@ class SecretsSection(Strict):
     hub_token: Annotated[str, AfterValidator(dns_name)] | None = Field(
         None, description="Secret whose key `token` is the hub token."
     )
+    object_store: Annotated[str, AfterValidator(dns_name)] | None = Field(
+        None,
+        description="Secret for the download from an object store. Its keys: `access-key-id` and `secret-access-key` for "
+        "s3, `service-account` (JSON) for gs. Default: what the node's own role allows.",
+    )
 
 
 class PolicySection(Strict):
@@ -190,6 +182,11 @@ class Profile(Strict):
 
     apiVersion: Literal["glmdeploy/v1"] = Field(description="Version of this format.")  # noqa: N815  the key's own spelling
     name: Annotated[str, AfterValidator(dns_name)] = Field(description="Name of the deployment and of its folder.")
+    extends: Text | None = Field(
+        None,
+        description="Another profile's file, relative to this one: its keys count wherever this one does not set them. "
+        "It may not extend a third.",
+    )
     model: ModelSection = Field(default_factory=ModelSection)
     cluster: ClusterSection
     framework: FrameworkSection
@@ -218,10 +215,19 @@ class Profile(Strict):
 
 def parse(source: Source) -> Profile:
     """The profile in ``source``; ProfileError with a GLM01x diagnostic for each thing that is wrong."""
+    return validated(Profile, source)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(root: type[M], source: Source) -> M:
+    """The document as ``root`` has it; ProfileError with a GLM01x diagnostic for each thing that is wrong."""
     try:
-        return Profile.model_validate(source.data)
+        return root.model_validate(source.data)
     except ValidationError as error:
-        raise ProfileError(source.place(_dedupe(_explain(e) for e in error.errors(include_url=False)))) from None
+        found = (_explain(e, root, source.data) for e in error.errors(include_url=False))
+        raise ProfileError(source.place(_dedupe(found))) from None
 
 
 def _dedupe(found: Any) -> list[Diagnostic]:
@@ -232,24 +238,44 @@ def _dedupe(found: Any) -> list[Diagnostic]:
     return [d for at, d in kept.items() if not any(other != at and other[: len(at)] == at for other in kept)]
 
 
-def _explain(error: ErrorDetails) -> Diagnostic:
+def _explain(error: ErrorDetails, root: type[BaseModel], data: dict[str, Any]) -> Diagnostic:
     at = _keys(error["loc"])
     dotted = ".".join(str(k) for k in at) or "the document"
     kind = error["type"]
     if kind == "extra_forbidden":
-        return Diagnostic("GLM010", f"unknown key `{dotted}`", at=at, hint=_near(at))
+        fix = _renamed(at, data, root)
+        return Diagnostic("GLM010", f"unknown key `{dotted}`", at=at, hint=_near(at, root), fix=fix)
     if kind == "missing":
         return Diagnostic("GLM012", f"`{dotted}` is missing", at=at)
     if at == ("apiVersion",):
-        return Diagnostic("GLM013", f"apiVersion must be `{API_VERSION}`", at=at)
+        return Diagnostic("GLM013", f"apiVersion must be `{error['ctx']['expected'].strip(chr(39))}`", at=at)
     reason = error["msg"].removeprefix("Value error, ")
     if "bidirectional" in reason:
         return Diagnostic("GLM014", f"`{dotted}`: {reason}", at=at)
-    hint = "write it in quotes" if kind == "string_type" and isinstance(error["input"], int | float) else ""
+    hint = _QUOTES if kind == "string_type" and isinstance(error["input"], int | float) else ""
+    fix = Fix(f"`{dotted}` is a string: what was written, in quotes", (Quote(at),)) if hint == _QUOTES else None
     if error["input"] is None:
         hint = "give a value, or leave the key out"
-    return Diagnostic("GLM011", f"`{dotted}`: {reason[:1].lower()}{reason[1:]}", at=at, hint=hint)
+    # an address may hold a user and a password
+    hide = isinstance(error["input"], str) and "@" in error["input"].partition("://")[2]
+    message = f"`{dotted}`: {reason[:1].lower()}{reason[1:]}"
+    return Diagnostic("GLM011", message, at=at, hint=hint, hide=hide, fix=fix)
 
+
+def _renamed(at: KeyPath, data: Any, root: type[BaseModel]) -> Fix | None:
+    """Another name for an unknown key, where only one is near, nothing has it, and no other key could want it."""
+    for key in at[:-1]:
+        data = data[key]
+    known = _fields(at[:-1], root)
+    wanted = {key: _close(str(key), known, 2) for key in data if key not in known}
+    near = wanted.get(at[-1], [])
+    if len(near) != 1 or near[0] in data or sum(near[0] in names for names in wanted.values()) > 1:
+        return None
+    dotted = ".".join(map(str, at))
+    return Fix(f"`{dotted}` becomes `{near[0]}`", (Rekey(at, near[0]),))
+
+
+_QUOTES = "write it in quotes"
 
 # What pydantic adds to a place for the members of a union or a validator.
 _INNER = re.compile(
@@ -261,25 +287,42 @@ def _keys(loc: tuple[int | str, ...]) -> KeyPath:
     return tuple(k for k in loc if isinstance(k, int) or not _INNER.match(k))
 
 
-def _near(at: KeyPath) -> str:
+def _close(text: str, names: list[str], most: int) -> list[str]:
     import difflib  # noqa: PLC0415  only for a mistake
 
-    names = _fields(at[:-1])
-    close = difflib.get_close_matches(str(at[-1]), names, n=1)
+    return difflib.get_close_matches(text, names, n=most)
+
+
+def _near(at: KeyPath, root: type[BaseModel]) -> str:
+    names = _fields(at[:-1], root)
+    close = _close(str(at[-1]), names, 1)
     if close:
         return f"did you mean `{close[0]}`?"
     return f"known here: {', '.join(names)}" if names else ""
 
 
-def _fields(at: KeyPath) -> list[str]:
-    kind: Any = Profile
-    for key in at:
+def _fields(at: KeyPath, root: type[BaseModel]) -> list[str]:
+    kind: Any = root
+    keys = iter(at)
+    for key in keys:
         field = kind.model_fields.get(key) if hasattr(kind, "model_fields") else None
         if field is None:
             return []
+        if getattr(field.annotation, "__origin__", None) in {dict, tuple}:
+            next(keys, None)  # a name or a number of the user's stands between
         options = [field.annotation, *getattr(field.annotation, "__args__", ())]
         kind = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
     return list(kind.model_fields) if kind is not None else []
+
+
+def keys(at: KeyPath) -> list[str]:
+    """The keys of the section at ``at`` in the schema's order; none where the names are the user's own."""
+    return _fields(at, Profile)
+
+
+def is_map(at: KeyPath) -> bool:
+    """Whether the profile key at ``at`` maps names of the user's own, which may hold dots."""
+    return at in {("env",), ("kubernetes", "node_labels")}
 
 
 def _flat(annotation: Any) -> set[Any]:
@@ -296,7 +339,7 @@ def is_text(at: KeyPath) -> bool:
     kind: Any = Profile
     for depth, key in enumerate(at):
         if kind is None or not hasattr(kind, "model_fields") or key not in kind.model_fields:
-            return depth > 0 and at[0] == "env"
+            return is_map(at[:depth])
         annotation = kind.model_fields[key].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
         kind = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
@@ -317,6 +360,7 @@ def as_yaml(profile: Profile) -> dict[str, Any]:
     """The profile as plain data in the schema's order, without what is left at its default."""
     data = profile.model_dump(exclude_defaults=True, mode="python")
     data["apiVersion"] = profile.apiVersion
+    data.pop("extends", None)  # its keys are all here
     data.setdefault("serving", {})
     data["serving"] = {"context": profile.serving.context, **data["serving"]}
     return _unitised({key: data[key] for key in Profile.model_fields if key in data})

@@ -10,6 +10,12 @@ _PATTERN = re.compile(
     r"(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
     r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?\Z"
 )
+# An image with a tag, a digest or both, as `parse` takes it, in what Python and ECMA 262 share: only a host, which has a
+# dot or a port, may hold capitals.
+_PART = "[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*"
+_HOST = "((?=[^/]*[.:])[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)/"
+_DIGEST = "@sha256:[0-9a-f]{64}"
+TAGGED = f"(?=.{{1,512}}$)({_HOST})?{_PART}(/{_PART})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}({_DIGEST})?|{_DIGEST})"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 DOCKER_HUB = "docker.io"  # what a name without a host means
 _LONGEST = 512

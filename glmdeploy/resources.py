@@ -17,3 +17,8 @@ def shipped_profiles() -> dict[str, Path]:
     """Name -> file of every profile that ships with the tool, sorted by name."""
     found = sorted(folder("profiles").glob("*.yaml"))
     return {path.stem: path for path in found if not path.name.endswith(".lock.yaml")}
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a file is part of the installed package: it is replaced with the next release, and nobody's to edit."""
+    return _PACKAGE in path.resolve().parents

@@ -93,6 +93,9 @@ class KubernetesSection(Strict):
         "none", description="Also make a ServiceMonitor or PodMonitor of the Prometheus operator."
     )
     image_mirror: Word | None = Field(None, description="Prefix of every image name: your registry's mirror.")
+    download_image: Word | None = Field(
+        None, description="Image with rclone, for the download from an object store. Default: the catalogue's."
+    )
     image_pull_secrets: Annotated[tuple[_Name, ...], Field(strict=False)] = Field(
         (), description="Existing secrets for that registry."
     )

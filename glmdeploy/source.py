@@ -35,6 +35,7 @@ class Source:
     data: dict[str, Any]
     lines: tuple[str, ...] = ()
     spans: Mapping[KeyPath, Span] = field(default_factory=dict)
+    layers: tuple[tuple[str, Source], ...] = ()  # what it was laid over each other from, weakest first
 
     def locate(self, at: KeyPath) -> Span | None:
         """The place of ``at``, or of its nearest parent that the document holds."""
@@ -242,9 +243,10 @@ def _plain(node: Any, at: KeyPath, walk: _Walk) -> Any:
 
 def _plain_map(node: Any, at: KeyPath, walk: _Walk) -> dict[str, Any]:
     plain: dict[str, Any] = {}
+    own_places = node.lc.data or {}  # none where a merge key brings everything along
     for key, value in node.items():
         here = (*at, str(key))
-        own = node.lc.data.get(key)
+        own = own_places.get(key)
         if bad := controls(f"{key}{value if isinstance(value, str) else ''}"):
             line = own[0] + 1 if own else 1
             raise _refused(

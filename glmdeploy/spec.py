@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from glmdeploy.diagnostics import Diagnostic, Level, ProfileError
+from glmdeploy.diagnostics import Diagnostic, Fix, Level, ProfileError, Put
 from glmdeploy.fields import AUTO
 from glmdeploy.hardware import Cluster
 from glmdeploy.site import GitSection, KubernetesSection
 from glmdeploy.slurm import SlurmSection
 from glmdeploy.units import tokens
+from glmdeploy.weights import Weights, misplaced, placed
 
 if TYPE_CHECKING:
     from glmdeploy.catalog import Catalog
@@ -31,16 +32,6 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*
 _NO_SLURM = SlurmSection()
 # Organisations that GLM repositories moved away from, and where they are now.
 _OLD_ORGANISATIONS = {"thudm": "zai-org"}
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Where the weights are; one of ``path``, ``hub`` and ``claim`` is not empty."""
-
-    path: str = ""
-    hub: str = ""
-    revision: str = ""
-    claim: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +82,7 @@ class Spec:
     hub_token_secret: str
     env: tuple[tuple[str, str], ...]
     extra_args: tuple[str, ...]
+    store_secret: str = ""  # for the download from an object store
     accept_floor_only: bool = False
     image_digest: str = "off"
     digests: tuple[tuple[str, str], ...] = ()  # of images, by reference
@@ -155,6 +147,7 @@ class _Resolver:
             storage_class=profile.kubernetes.storage_class or "",
             api_key_secret=profile.secrets.api_key or "",
             hub_token_secret=profile.secrets.hub_token or "",
+            store_secret=profile.secrets.object_store or "",
             env=tuple(profile.env.items()),
             extra_args=profile.extra_args,
             accept_floor_only="floor-only" in profile.accept,
@@ -228,12 +221,9 @@ class _Resolver:
         organisation, _, repository = name.partition("/")
         now = _OLD_ORGANISATIONS.get(organisation.lower())
         if now and repository:
-            self.say(
-                "GLM106",
-                f"`{name}`: the organisation {organisation} moved",
-                at,
-                f"write `{now}/{repository}`",
-            )
+            message, new = f"`{name}`: the organisation {organisation} moved", f"{now}/{repository}"
+            fix = Fix(f"`{name}` becomes `{new}`", (Put(at, new),))
+            self.found.append(Diagnostic("GLM106", message, at=at, hint=f"write `{new}`", fix=fix))
             return False
         return True
 
@@ -247,16 +237,12 @@ class _Resolver:
             return (
                 Weights(path=f"/models/{checkpoint.repo.partition('/')[2]}") if local else Weights(hub=checkpoint.repo)
             )
-        given = [key for key in ("path", "hub", "claim") if getattr(source, key)]
-        if len(given) != 1:
-            self.say("GLM107", "give exactly one of `path`, `hub` and `claim`", ("model", "source"))
+        wrong = list(misplaced(source))
+        for key, message in wrong:
+            self.say("GLM107", message, ("model", "source", *([key] if key else [])))
+        if wrong or (source.hub and not self.hub(source.hub, checkpoint)):
             return None
-        if source.revision and not source.hub:
-            self.say("GLM107", "`revision` belongs to `hub`", ("model", "source", "revision"))
-            return None
-        if source.hub and not self.hub(source.hub, checkpoint):
-            return None
-        return Weights(source.path or "", source.hub or "", source.revision or "", source.claim or "")
+        return placed(source)
 
     def hub(self, name: str, checkpoint: Checkpoint) -> bool:
         """Whether the repository may hold the checkpoint: well formed, not moved, not another checkpoint's."""

@@ -281,7 +281,7 @@ def test_shipped_profiles_lint_without_errors(run: Run) -> None:
 
 @pytest.mark.parametrize("what", ["gpus", "models", "checkpoints", "frameworks", "profiles", "rules"])
 def test_list(run: Run, what: str) -> None:
-    rows = run("list", what, "--format", "json").json
+    rows = run("list", what, "--format", "json").json["rows"]
     text = run("list", what).out.splitlines()
     assert len(text) == len(rows) + 1
     assert max(map(len, text)) <= 80
@@ -289,7 +289,7 @@ def test_list(run: Run, what: str) -> None:
 
 
 def test_seventeen_gpus_are_listed(run: Run) -> None:
-    assert len(run("list", "gpus", "--format", "json").json) == 17
+    assert len(run("list", "gpus", "--format", "json").json["rows"]) == 17
 
 
 def test_explain(run: Run) -> None:

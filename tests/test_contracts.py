@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "glmdeploy").rglob("*.py"))
+_NUMBERED = re.compile(r"^def test_(?:complaints_)?((?:\d\d_)+)", re.MULTILINE)
 
 
 @pytest.mark.parametrize("code", sorted(rules.pages()))
@@ -128,3 +129,9 @@ def test_readme_output_is_what_the_command_prints(
     printed = "\n".join(part.rstrip("\n") for part in (result.err, result.out) if part.strip())
     streams = {printed, "\n".join(part.rstrip("\n") for part in (result.out, result.err) if part.strip())}
     assert shown in {s.strip("\n") for s in streams} or shown in {result.out.strip("\n"), result.err.strip("\n")}
+
+
+@pytest.mark.parametrize("number", range(42, 59))
+def test_each_complaint_of_users_about_layouts_and_bundles_has_a_test_of_its_number(number: int) -> None:
+    names = [n for file in sorted(Path(__file__).parent.glob("test_*.py")) for n in _NUMBERED.findall(file.read_text())]
+    assert any(str(number) in name.split("_") for name in names)

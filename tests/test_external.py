@@ -45,8 +45,11 @@ HOW_TO_GET = {
     "bash": "install your system's package `bash`",
     "docker-compose": FETCHED,
     "kubectl": FETCHED,
+    "moto_server": "run `pip install -e '.[dev]'`",
+    "rclone": FETCHED,
     "shellcheck": "run `pip install -e '.[test]'`",
     "shfmt": "run `pip install -e '.[dev]'`",
+    "check-jsonschema": "run `pip install -e '.[test]'`",
     "compose-lint": "run `pip install -e '.[dev]'`",
     "systemd-analyze": "install your system's package `systemd`",
 }

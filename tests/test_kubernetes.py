@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from conftest import BUNDLES
+from kubernetes_validate.utils import all_versions
+from packaging.version import Version
 from test_external import CRD_FOLDER, CRDS, custom_objections, kubernetes_versions, schema_objection, tool
 from test_external import run as run_tool
 from test_targets import LEADER, OF_THE_POD
@@ -29,6 +32,7 @@ PROFILES = sorted(p.parent.name for p in BUNDLES.glob("*/kubernetes"))
 GROUPS = [p for p in PROFILES if (BUNDLES / p / "kubernetes/leaderworkerset.yaml").exists()]
 TWO_HOSTS = {"gpu": "h100", "gpus": 16}
 RACK = {"gpu": "gb300", "gpus": 8}
+RACKS = {"gpu": "gb300", "gpus": 16}
 Objects = dict[str, dict[str, Any]]
 
 
@@ -494,11 +498,28 @@ SITES: dict[str, dict[str, Any]] = {
     "ephemeral": {"kubernetes": {"cache": "ephemeral"}},
     "claim": {"model": {"source": {"claim": "weights"}}},
     "folder": {"model": {"source": {"path": "/srv/glm"}}},
+    "image": {"model": {"source": {"oci": "registry.example.com/models/glm:fp8-1", "oci_folder": "models/glm"}}},
+    "s3": {
+        "cluster": TWO_HOSTS,
+        "model": {
+            "source": {"object_store": "s3://weights/glm/fp8", "endpoint": "https://s3.example.com", "region": "eu"}
+        },
+        "secrets": {"object_store": "store"},
+    },
+    "gs": {"model": {"source": {"object_store": "gs://weights/glm"}}, "secrets": {"object_store": "store"}},
+    "racks": {"cluster": RACKS, "layout": {"tp": 8, "replicas": 2}, "framework": {"name": "sglang"}},
 }
 
 
-@pytest.mark.parametrize("site", SITES)
-@pytest.mark.parametrize("version", kubernetes_versions())
+def site_versions(site: str) -> list[str]:
+    """The oldest, the middle and the newest version of the API that knows what the site uses."""
+    if site != "image":
+        return kubernetes_versions()
+    carried = [v for v in dict.fromkeys(all_versions()) if Version(v) >= Version("1.33")]
+    return [carried[0], carried[len(carried) // 2], carried[-1]]
+
+
+@pytest.mark.parametrize(("site", "version"), [(site, version) for site in SITES for version in site_versions(site)])
 def test_schemas_take_what_the_keys_render(tmp_path: Path, site: str, version: str) -> None:
     custom = {*CRDS, "ComputeDomain"}
     objects = [d for d in rendered(tmp_path, **SITES[site]).values() if d["kind"] not in custom]
@@ -516,10 +537,13 @@ def test_custom_resource_definitions_take_what_the_keys_render(tmp_path: Path, s
 @pytest.mark.external
 def test_checkov_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
     checkov = tool("checkov")
-    for profile in PROFILES:
-        objects = [*shipped(profile).values()]
+    (tmp_path / "site").mkdir()
+    sites = {site: rendered(tmp_path / "site", **SITES[site]) for site in ("image", "s3", "gs", "racks")}
+    shutil.rmtree(tmp_path / "site")
+    for profile, found in ({p: shipped(p) for p in PROFILES} | sites).items():
+        objects = [*found.values()]
         # checkov knows no LeaderWorkerSet: its pods are shown to it as they would be made
-        for pod, role in zip(pods(shipped(profile)), ("leader", "worker"), strict=False):
+        for pod, role in zip(pods(found), ("leader", "worker"), strict=False):
             metadata = {**pod["metadata"], "name": f"{profile}-{role}".replace(".", "-"), "namespace": "llm"}
             objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod["spec"]})
         folder = tmp_path / profile
@@ -528,8 +552,25 @@ def test_checkov_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
     config = BUNDLES.parents[1] / ".ci/checkov.yaml"
     result = run_tool(tmp_path, checkov, "-d", tmp_path, "--config-file", config, "-o", "json")
     summary = json.loads(result.stdout)
+    assert summary["summary"]["parsing_errors"] == 0
+    assert summary["summary"]["passed"] > 100 * len(PROFILES)
     failed = [f"{c['check_id']} {c['resource']}" for c in summary.get("results", {}).get("failed_checks", [])]
     assert (failed, result.returncode) == ([], 0)
+
+
+@pytest.mark.external
+def test_checkov_with_our_exceptions_still_refuses_a_privileged_container(tmp_path: Path) -> None:
+    checkov = tool("checkov")
+    (pod,) = pods(rendered(tmp_path))
+    server(pod)["securityContext"]["privileged"] = True
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "llm"}, "spec": pod["spec"]}
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/pod.yaml").write_text(yaml.safe_dump(manifest))
+    config = BUNDLES.parents[1] / ".ci/checkov.yaml"
+    result = run_tool(tmp_path, checkov, "-d", tmp_path / "bad", "--config-file", config, "-o", "json")
+    failed = {c["check_id"] for c in json.loads(result.stdout)["results"]["failed_checks"]}
+    assert failed == {"CKV2_K8S_6", "CKV_K8S_16"}  # no NetworkPolicy beside it, and the privilege
+    assert result.returncode == 1
 
 
 @pytest.mark.external
@@ -636,3 +677,32 @@ def test_flux_takes_branches_tags_and_commits(tmp_path: Path, revision: str, wor
 def test_no_site_renders_what_flux_would_substitute(tmp_path: Path, site: str) -> None:
     found = files(tmp_path, **{**SITES[site], "targets": ["kubernetes", "argocd", "flux"], "git": GIT})
     assert all("${" not in text for path, text in found.items() if not path.startswith("Dockerfile"))
+
+
+def test_each_replica_on_racks_has_a_domain_and_a_rule_that_keeps_it_in_one_rack(tmp_path: Path) -> None:
+    objects = rendered(tmp_path, **SITES["racks"])
+    groups = of_kind(objects, "LeaderWorkerSet")
+    assert [g["metadata"]["name"] for g in groups] == ["t-g0", "t-g1"]
+    for index, group in enumerate(groups):
+        domain = f"t-g{index}-nvlink"
+        channel = {"resourceClaimTemplate": {"name": domain}}
+        assert objects[f"ComputeDomain/{domain}"]["spec"] == {"numNodes": 2, "channel": channel}
+        assert group["spec"]["replicas"] == 1
+        template = group["spec"]["leaderWorkerTemplate"]
+        for pod in (template["leaderTemplate"], template["workerTemplate"]):
+            assert pod["spec"]["resourceClaims"] == [{"name": "nvlink", "resourceClaimTemplateName": domain}]
+            (term,) = pod["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+            assert term["topologyKey"] == "nvidia.com/gpu.clique"
+            selected = term["labelSelector"]["matchLabels"]
+            assert selected.items() <= pod["metadata"]["labels"].items()
+            other = groups[1 - index]["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
+            assert not selected.items() <= other["metadata"]["labels"].items()
+    assert len(of_kind(objects, "ComputeDomain")) == 2
+
+
+def test_one_service_and_one_budget_reach_the_groups_of_all_racks(tmp_path: Path) -> None:
+    objects = rendered(tmp_path, **SITES["racks"])
+    leaders = [g["spec"]["leaderWorkerTemplate"]["leaderTemplate"] for g in of_kind(objects, "LeaderWorkerSet")]
+    (service,), (budget,) = of_kind(objects, "Service"), of_kind(objects, "PodDisruptionBudget")
+    for selector in (service["spec"]["selector"], budget["spec"]["selector"]["matchLabels"]):
+        assert all(selector.items() <= pod["metadata"]["labels"].items() for pod in leaders)

@@ -77,6 +77,48 @@ def test_every_code_has_a_broken_example() -> None:
     assert codes - {case[:6] for case in CASES} == {"GLM800"}
 
 
+# What a real API server of 1.36 said to broken samples, and what it passed: each stands among the cases.
+SERVER = {
+    "a volumeMount that names a missing volume": ("GLM810-mount-without-volume",),
+    "a selector that does not match the template's labels": ("GLM811-selector-and-labels",),
+    "strategy Recreate with rollingUpdate": ("GLM812-recreate-with-rolling-update",),
+    "a GPU request that is not the limit": ("GLM807-gpu-request-and-limit",),
+    "memory 256GB": ("GLM806-quantity-with-b",),
+    "a label value with a slash": ("GLM805-label-value-with-slash",),
+    "the name GLM_5": ("GLM804-name-with-underscore",),
+    "a port name twice, and port 80000": ("GLM809-port-name-twice", "GLM808-port-out-of-range"),
+    "a targetPort of more than 15 characters": ("GLM808-target-port-name-too-long",),
+    "a budget with minAvailable and maxUnavailable": ("GLM813-budget-with-both",),
+    "an unknown nested field": ("GLM802-unknown-nested-field",),
+    "an env value that is a bool": ("GLM803-env-value-is-a-bool",),
+    "root in a restricted namespace": ("GLM827-root-in-a-restricted-namespace",),
+    "a probe of a port that does not exist": ("GLM814-probe-port-that-does-not-exist",),
+    "references to what does not exist": (
+        "GLM816-claim-that-does-not-exist",
+        "GLM816-service-account-that-does-not-exist",
+        "GLM816-config-map-that-does-not-exist",
+        "GLM816-secret-that-does-not-exist",
+    ),
+}
+SEEN_BY_SCHEMAS = {"an unknown nested field", "an env value that is a bool"}
+
+
+def schema_accepts(case: str) -> bool:
+    """Whether the strict schemas have nothing to say about the broken example."""
+    try:
+        for document in yaml.safe_load_all((TESTS / "manifests" / case / "bad.yaml").read_text()):
+            kubernetes_validate.validate(document, all_versions()[-1], strict=True)
+    except kubernetes_validate.ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("row", SERVER)
+def test_every_refusal_of_the_server_is_ours_too_and_most_are_not_the_schemas(row: str) -> None:
+    assert set(SERVER[row]) <= set(CASES)
+    assert {schema_accepts(case) for case in SERVER[row]} == {row not in SEEN_BY_SCHEMAS}
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_an_untouched_bundle_passes(profile: str, run: Callable[..., Result]) -> None:
     result = run("lint", "--bundle", str(BUNDLES / profile), "--format", "json")

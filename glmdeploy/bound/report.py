@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glmdeploy.catalog import measured
 from glmdeploy.tables import Block, Listing, Table, as_markdown, as_text
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from glmdeploy.bound import Bound, Comparison, Row
     from glmdeploy.diagnostics import Diagnostic
+    from glmdeploy.forms.bound import BoundForm, ContextForm, MeasuredForm
     from glmdeploy.plan import Plan
 
 __all__ = ["as_json", "as_markdown", "as_text", "assumptions", "blocks"]
@@ -96,7 +97,7 @@ def assumptions(bound: Bound) -> Iterator[tuple[str, str]]:
 
 def as_json(plan: Plan | None, bound: Bound | None, found: Sequence[Diagnostic]) -> str:
     """One JSON object; what is unknown is empty, never null."""
-    data: dict[str, Any] = {
+    data: BoundForm = {
         "format": "glmdeploy-bound/v1",
         "name": plan.spec.name if plan else "",
         "kind": "upper bound",
@@ -114,7 +115,7 @@ def as_json(plan: Plan | None, bound: Bound | None, found: Sequence[Diagnostic])
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def row_json(row: Row) -> dict[str, int]:
+def row_json(row: Row) -> ContextForm:
     """The bounds at one context, whole tokens a second."""
     return {
         "context": row.context,
@@ -125,7 +126,7 @@ def row_json(row: Row) -> dict[str, int]:
     }
 
 
-def _comparison_json(c: Comparison) -> dict[str, Any]:
+def _comparison_json(c: Comparison) -> MeasuredForm:
     run = c.run
     return {
         "framework": run.framework,

@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.version import Version
@@ -159,3 +160,14 @@ def _framework(path: Path) -> Framework:
     members |= {"recipes": _recipes(path.parents[1] / "recipes" / path.name, members["facts"])}
     members |= {"launch": Launch(**dict(entry.launch)), "parser": Parser(**dict(entry.parser))}
     return Framework(id=path.stem, **members)
+
+
+def files(gpu: str, model: str, framework: str) -> dict[str, str]:
+    """The catalogue's files that a plan is made of, by their ids -> SHA-256 of each, sorted by name."""
+    root = resources.folder("catalog")
+    own = [f"gpus/{gpu}.yaml", f"models/{model}.yaml"]
+    own += [f"{kind}/{framework}{end}" for kind, end in _OF_A_FRAMEWORK]
+    return {name: sha256((root / name).read_bytes()).hexdigest() for name in sorted(own) if (root / name).exists()}
+
+
+_OF_A_FRAMEWORK = (("frameworks", ".yaml"), ("recipes", ".yaml"), ("flags", ".json"), ("variables", ".json"))

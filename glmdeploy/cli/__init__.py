@@ -18,7 +18,9 @@ from glmdeploy import __version__
 COMMANDS = {
     "render": "Write launch scripts, Compose files and Kubernetes manifests.",
     "plan": "Show the layout, the memory and the verdict, and write nothing.",
+    "check": "Compare committed bundles with what their profiles render to now.",
     "lint": "Run every rule over profiles, or check the files of a bundle.",
+    "set": "Change keys of a profile's file, and nothing else in it.",
     "upgrade": "Show what another version of the framework changes, and why.",
     "diff": "Compare two profiles, revisions or bundles in terms of the plan.",
     "recommend": "Choose framework, checkpoint and layout for what you need.",
@@ -27,7 +29,7 @@ COMMANDS = {
     "images": "List container images, and look their digests up in the registries.",
     "list": "List GPUs, models, checkpoints, frameworks, profiles or rules.",
     "explain": "Explain a diagnostic code.",
-    "schema": "Print the JSON Schema of profiles.",
+    "schema": "Print the JSON Schema of profiles, or of what is written.",
     "completion": "Print a shell completion script.",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from glmdeploy import images, pipeline, registry
 from glmdeploy.bundle import write_file
 from glmdeploy.cli import talk
 from glmdeploy.diagnostics import Diagnostic, ProfileError, WriteError
+
+if TYPE_CHECKING:
+    from glmdeploy.forms.images import ImageListForm
 
 _FILE = click.option(
     "--file", "file", metavar="FILE", default=images.LOCK, show_default=True, help="The file of digests."
@@ -49,7 +53,10 @@ def list_images(file: str, form: str) -> None:
     known = _known(file)
     rows = {name: known.get(name, "") for name in sorted({*known, *images.catalogued()})}
     if form == "json":
-        data = {"format": "glmdeploy-image-list/v1", "images": [{"image": n, "digest": d} for n, d in rows.items()]}
+        data: ImageListForm = {
+            "format": "glmdeploy-image-list/v1",
+            "images": [{"image": n, "digest": d} for n, d in rows.items()],
+        }
         sys.stdout.write(json.dumps(data, indent=2) + "\n")
         return
     width = max(map(len, rows))
@@ -65,8 +72,8 @@ def list_images(file: str, form: str) -> None:
 def lock(names: tuple[str, ...], *, file: str, update: bool, timeout: float) -> None:
     """Ask the registries for digests, and write them to the file.
 
-    PROFILE is a file or the name of a shipped profile, IMAGE a reference with a
-    tag; without any, all documented images are asked for. Anonymously, over
+    PROFILE is a file or the name of a shipped profile (the engine's image, one
+    with weights, one that downloads), IMAGE a reference with a tag; without any, all documented images are asked for. Anonymously, over
     https: private registries that want credentials are not asked twice. Those
     that answer are written, also when others do not (exit code 1).
     """
@@ -110,6 +117,6 @@ def _wanted(names: tuple[str, ...], found: list[Diagnostic]) -> list[str]:
             continue
         if outcome.plan is None:
             found += outcome.found
-        elif image := images.pulled(outcome.plan.spec):
-            wanted.append(image)
+        else:
+            wanted += images.all_pulled(outcome.plan.spec)
     return [name for name in dict.fromkeys(wanted or ([] if names else images.catalogued())) if "@" not in name]

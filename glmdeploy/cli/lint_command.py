@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from glmdeploy import argv, pipeline
-from glmdeploy.cli import talk
+from glmdeploy.cli import fixing, talk
 from glmdeploy.diagnostics import Level, ProfileError
 
 if TYPE_CHECKING:
     from glmdeploy.diagnostics import Diagnostic
+    from glmdeploy.forms.lint import LintForm
 
 
 @click.command(name="lint")
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="For people, or for programs.",
 )
+@click.option("--fix", is_flag=True, help="Make the safe fixes first, comments and order kept; then judge.")
+@click.option("--diff", is_flag=True, help="Print what --fix would change as a unified diff, and write nothing.")
 def command(
     paths: tuple[str, ...],
     *,
@@ -42,6 +45,8 @@ def command(
     framework: str | None,
     framework_version: str | None,
     form: str,
+    fix: bool,
+    diff: bool,
 ) -> None:
     """Run every rule over profiles, memory included.
 
@@ -57,6 +62,7 @@ def command(
     Examples:
       glmdeploy lint profiles/
       glmdeploy lint prod.yaml staging.yaml --format json
+      glmdeploy lint profiles/ --fix
       glmdeploy lint --bundle deploy/glm
       glmdeploy lint --framework vllm --framework-version 0.33.0 --argv run.sh
     """
@@ -64,6 +70,8 @@ def command(
         raise click.UsageError("give PATH..., or --bundle DIR, or --argv FILE with --framework")
     if framework_version and not argv_file:
         raise click.UsageError("--framework-version goes with --argv: a profile names its own")
+    if (fix or diff) and (not paths or (diff and form != "text")):
+        raise click.UsageError("--fix and --diff go with PATH..., and --diff with --format text")
     noun = "command line" if argv_file else "file" if bundle else "profile"
     if bundle:
         names, found = pipeline.lint_bundle(bundle)
@@ -71,14 +79,15 @@ def command(
         names, found = [argv_file], _argv(framework, framework_version, argv_file)
     else:
         names, found = pipeline.find_profiles(paths)
+        found += fixing.fix(names, write=not diff) if fix or diff else []
         found += [d for name in names for d in pipeline.lint(name)]
     errors, warnings = (sum(d.level is level for d in found) for level in (Level.ERROR, Level.WARNING))
     if form == "json":
-        sys.stdout.write(_json("files" if bundle else "profiles", names, found))
+        sys.stdout.write(_json(names, found, files=bool(bundle)))
     else:
         talk.say(found)
         sys.stderr.flush()
-        click.echo(f"{_count(len(names), noun)}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+        click.echo(f"{_count(len(names), noun)}: {_count(errors, 'error')}, {_count(warnings, 'warning')}", err=diff)
     sys.exit(talk.REFUSED if errors else talk.OK)
 
 
@@ -89,8 +98,13 @@ def _argv(framework: str, version: str | None, file: str) -> list[Diagnostic]:
         return list(error.diagnostics)
 
 
-def _json(key: str, names: list[str], found: list[Diagnostic]) -> str:
-    data = {"format": "glmdeploy-lint/v1", key: names, "diagnostics": [d.as_json() for d in found]}
+def _json(names: list[str], found: list[Diagnostic], *, files: bool) -> str:
+    said = [d.as_json() for d in found]
+    data: LintForm = (
+        {"format": "glmdeploy-lint/v1", "files": names, "diagnostics": said}
+        if files
+        else {"format": "glmdeploy-lint/v1", "profiles": names, "diagnostics": said}
+    )
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -13,14 +13,14 @@ from glmdeploy import catalog, resources, rules, source
 from glmdeploy.units import gb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-Row = dict[str, str]
+    from glmdeploy.forms import listing
 
 _COLUMNS = 80
 
 
-def _gpus() -> list[Row]:
+def _gpus() -> list[listing.GpuRow]:
     """``unsure`` counts the figures that nobody checked; the catalogue's file names them."""
     return [
         {
@@ -35,7 +35,7 @@ def _gpus() -> list[Row]:
     ]
 
 
-def _models() -> list[Row]:
+def _models() -> list[listing.ModelRow]:
     return [
         {
             "model": m.id,
@@ -48,7 +48,7 @@ def _models() -> list[Row]:
     ]
 
 
-def _checkpoints() -> list[Row]:
+def _checkpoints() -> list[listing.CheckpointRow]:
     return [
         {
             "checkpoint": c.id,
@@ -60,7 +60,7 @@ def _checkpoints() -> list[Row]:
     ]
 
 
-def _frameworks() -> list[Row]:
+def _frameworks() -> list[listing.FrameworkRow]:
     return [
         {
             "framework": f.id,
@@ -73,7 +73,7 @@ def _frameworks() -> list[Row]:
     ]
 
 
-def _recipes() -> list[Row]:
+def _recipes() -> list[listing.RecipeRow]:
     """The frameworks' own recipes that the strategies follow."""
     return [
         {
@@ -91,24 +91,24 @@ def _recipes() -> list[Row]:
     ]
 
 
-def _differences() -> list[Row]:
+def _differences() -> list[listing.DifferenceRow]:
     """Where a plan does not do what a framework's recipe says."""
     return [{"framework": f.id, "why": why} for f in catalog.load().frameworks.values() for why in f.differs]
 
 
-def _profiles() -> list[Row]:
-    rows = []
+def _profiles() -> list[listing.ProfileRow]:
+    rows: list[listing.ProfileRow] = []
     for name, path in resources.shipped_profiles().items():
         cluster, framework = (source.read(path).data[key] for key in ("cluster", "framework"))
         rows.append({"profile": name, "gpus": f"{cluster['gpus']}x{cluster['gpu']}", "framework": framework["name"]})
     return rows
 
 
-def _rules() -> list[Row]:
+def _rules() -> list[listing.RuleRow]:
     return [{"code": page.code, "title": page.title} for page in rules.pages().values()]
 
 
-LISTS: dict[str, Callable[[], list[Row]]] = {
+LISTS: dict[str, Callable[[], Sequence[listing.Row]]] = {
     "gpus": _gpus,
     "models": _models,
     "checkpoints": _checkpoints,
@@ -141,11 +141,15 @@ def command(what: str, form: str) -> None:
       glmdeploy list gpus
       glmdeploy list profiles --format json
     """
-    rows = LISTS[what]()
-    sys.stdout.write(json.dumps(rows, indent=2) + "\n" if form == "json" else _table(rows))
+    rows = list(LISTS[what]())
+    if form == "json":
+        data: listing.ListForm = {"format": "glmdeploy-list/v1", "kind": what, "rows": rows}
+        sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    else:
+        sys.stdout.write(_table([{c: str(text) for c, text in row.items()} for row in rows]))
 
 
-def _table(rows: list[Row]) -> str:
+def _table(rows: list[dict[str, str]]) -> str:
     """Rows in columns; the last one is broken where a line would be longer than 80 columns."""
     columns = [c for c in rows[0] if any(r[c] for r in rows)]
     widths = {c: max(len(c), *(len(r[c]) for r in rows)) for c in columns}

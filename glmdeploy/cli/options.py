@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from glmdeploy import catalog, pipeline
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
+from glmdeploy.edit.assign import value_of
 from glmdeploy.fields import MAX_GPUS
-from glmdeploy.profile import API_VERSION, is_list, is_text
-from glmdeploy.source import Source, controls, from_options, scalar
+from glmdeploy.profile import API_VERSION, is_text
+from glmdeploy.source import controls, from_options
+from glmdeploy.workspace import FILE, find, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glmdeploy.diagnostics import KeyPath
+    from glmdeploy.source import Source
+    from glmdeploy.workspace import Workspace
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -65,6 +70,16 @@ _PLAIN: dict[str, tuple[KeyPath, str, str]] = {
 }
 
 
+environment_option = click.option(
+    "--environment", metavar="NAME", help="Lay this environment of the workspace over the profile."
+)
+workspace_option = click.option(
+    "--workspace",
+    metavar="FILE",
+    help=f"Workspace file. Default: {FILE} in the profile's folder, or above in its repository.",
+)
+
+
 def deployment(function: F) -> F:
     """Add the profile argument and the options that describe a deployment to a command."""
     decorators = [
@@ -89,10 +104,30 @@ def deployment(function: F) -> F:
             metavar="KEY=VALUE",
             help="Set any profile key, such as serving.port=8080.",
         ),
+        environment_option,
+        workspace_option,
     ]
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
+
+
+def workspace_of(given: dict[str, Any]) -> Workspace:
+    """The workspace that `--workspace` names, or the nearest; ProfileError with GLM019 when there is none.
+
+    click.UsageError for options that describe one deployment.
+    """
+    one = [option for option in (*_PLAIN, *_OTHERS) if given.get(_destination(option)) not in {None, ()}]
+    if one:
+        raise click.UsageError(f"{one[0]} goes with a PROFILE: a workspace's profiles say it themselves")
+    path = given.get("workspace") or find(FILE)
+    if path is None:
+        hint = f"`glmdeploy explain GLM019` says what `{FILE}` holds; or give a PROFILE"
+        raise ProfileError([Diagnostic("GLM019", f"no `{FILE}` here or above", span=Span(FILE), hint=hint)])
+    return load(path)
+
+
+_OTHERS = ("--gpus", "--mtp", "--accept", "--expose-unauthenticated", "--settings", "--environment", "--targets")
 
 
 def _destination(name: str) -> str:
@@ -104,7 +139,10 @@ def document(profile: str | None, given: dict[str, Any]) -> Source:
 
     ProfileError with coded diagnostics for options that make no sense; click.UsageError for missing ones.
     """
-    base = pipeline.open_profile(profile) if profile else None
+    environment, workspace = given.get("environment") or "", given.get("workspace")
+    if not profile and (environment or workspace):
+        raise click.UsageError("--environment and --workspace go with a PROFILE")
+    base = pipeline.open_profile(profile, environment=environment, workspace=workspace) if profile else None
     if base is None and not (given.get("gpus") and given.get("framework")):
         raise click.UsageError("give a PROFILE, or --framework and --gpus")
     builder = _Builder(base)
@@ -168,7 +206,9 @@ class _Builder:
             )
         _checked(text, "--set")
         at: KeyPath = tuple(key.split("."))
-        self.put(at, _set_value(at, value, place), place)
+        if at[0] == "extends":
+            raise _refused("GLM015", "`extends` is a key of a profile's file", place)
+        self.put(at, value_of(at, value, place), place)
 
     def put(self, at: KeyPath, value: Any, place: str) -> None:
         node = self.data
@@ -184,7 +224,7 @@ class _Builder:
         if self.base is None:
             return from_options(self.data, self.places)
         spans = {**self.base.spans, **{at: Span(text) for at, text in self.places.items()}}
-        return Source(self.base.path, self.data, self.base.lines, spans)
+        return replace(self.base, data=self.data, spans=spans)
 
 
 def _checkpoint_id(name: str) -> str:
@@ -208,16 +248,6 @@ def _checked(value: str, option: str) -> str:
 def _typed(at: KeyPath, value: str) -> Any:
     """An option's text as YAML would have it: a number where the key is one, else the text."""
     return int(value) if not is_text(at) and re.fullmatch(r"[+-]?\d{1,12}", value) else value
-
-
-def _set_value(at: KeyPath, value: str, place: str) -> Any:
-    if is_text(at):
-        return value
-    try:
-        parsed = scalar(value)
-    except ProfileError as error:
-        raise _refused("GLM015", f"`{'.'.join(map(str, at))}`: {error.diagnostics[0].message}", place) from None
-    return [value] if is_list(at) and not isinstance(parsed, list) else parsed
 
 
 def _refused(code: str, message: str, place: str, hint: str = "") -> ProfileError:

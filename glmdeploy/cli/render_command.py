@@ -11,10 +11,11 @@ import click
 from glmdeploy import pipeline
 from glmdeploy.bundle import refuse_clobber, write_file
 from glmdeploy.cli import talk
-from glmdeploy.cli.options import deployment, document
+from glmdeploy.cli.options import deployment, document, workspace_of
 from glmdeploy.diagnostics import ProfileError, WriteError
 
 if TYPE_CHECKING:
+    from glmdeploy.diagnostics import Diagnostic
     from glmdeploy.pipeline import Outcome
 
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="script, compose, kubernetes, systemd, slurm, argocd or flux; repeatable. Default: the first three.",
 )
+@click.option(
+    "--all", "everything", is_flag=True, help="Render every bundle that the workspace lists, and its lock file."
+)
 @click.option("-o", "--output", metavar="DIR", help="Folder to write; - prints. Default: ./NAME.")
 @click.option("--force", is_flag=True, help="Overwrite files that glmdeploy did not write.")
 @click.option(
@@ -34,9 +38,13 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Digests of images. Default: images.lock.yaml beside the profile, where there is one.",
 )
-@click.option("--save-profile", metavar="FILE", help="Also write the profile that the options describe.")
+@click.option(
+    "--save-profile", metavar="FILE", help="Also write the profile that the options describe, and its schema."
+)
 def command(
     profile: str | None,
+    *,
+    everything: bool,
     output: str | None,
     force: bool,
     images_lock: str | None,
@@ -48,18 +56,28 @@ def command(
     PROFILE is a file, or the name of a shipped profile; options override its
     keys, and do without one. A file that glmdeploy did not write, or that was
     edited since, is never overwritten without --force (exit code 3). All YAML
-    passes `lint --bundle` before anything is written.
+    passes `lint --bundle` before anything is written. --all renders what
+    `glmdeploy.yaml` lists, or nothing when any of it is refused.
 
     \b
     Examples:
       glmdeploy render --framework sglang --gpus 10xH100
       glmdeploy render --framework vllm --gpus 8xB200 -o deploy/glm
       glmdeploy render profiles/prod.yaml -o - | less
+      glmdeploy render --all
     """
+    if everything:
+        if profile or output or images_lock or save_profile:
+            raise click.UsageError(
+                "--all takes everything from the workspace: no PROFILE, -o, --images-lock, --save-profile"
+            )
+        _all(given, force=force)
+        return
     if save_profile == "-":
         raise click.UsageError("--save-profile takes the name of a file")
     folder = Path()
     written: tuple[str, ...] = ()
+    said: tuple[Diagnostic, ...] = ()
     try:
         outcome = pipeline.judge(document(profile, given), images_lock=images_lock)
         bundle = pipeline.render(outcome)
@@ -70,6 +88,7 @@ def command(
             if output != "-":
                 bundle.refuse_clobber(folder, force=force)
             write_file(Path(save_profile), saved)
+            said = _schema(Path(save_profile), force=force)
         if output == "-":
             sys.stdout.write(bundle.text())
         else:
@@ -78,9 +97,34 @@ def command(
         talk.stop(error.diagnostics)
     except WriteError as error:
         talk.stop(error.diagnostics, talk.CLOBBER if error.clobber else talk.REFUSED)
-    talk.say((*outcome.found, *bundle.found))
+    talk.say((*outcome.found, *bundle.found, *said))
     if output != "-":
         _report(outcome, folder, written)
+
+
+def _all(given: dict[str, Any], *, force: bool) -> None:
+    """Render a workspace: all of it, or nothing."""
+    from glmdeploy import gitops  # noqa: PLC0415  one profile needs none of it
+
+    try:
+        space = workspace_of(given)
+        rendered = gitops.render(space)
+        gitops.write(space, rendered, force=force)
+    except ProfileError as error:
+        talk.stop(error.diagnostics)
+    except WriteError as error:
+        talk.stop(error.diagnostics, talk.CLOBBER if error.clobber else talk.REFUSED)
+    talk.say(gitops.once(d for one in rendered for d in one.found))
+    for one in rendered:
+        click.echo(one.folder)
+    click.echo(space.folder / gitops.lock.FILE)
+
+
+def _schema(profile: Path, *, force: bool) -> tuple[Diagnostic, ...]:
+    """The schema that the profile's first line names, written beside it."""
+    from glmdeploy import schemas  # noqa: PLC0415  only a saved profile needs it
+
+    return schemas.save_beside(profile, force=force)
 
 
 def _name(outcome: Outcome) -> str:

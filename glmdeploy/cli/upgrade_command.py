@@ -10,6 +10,7 @@ import click
 
 from glmdeploy import pipeline, resources
 from glmdeploy.cli import talk
+from glmdeploy.cli.options import environment_option, workspace_option
 from glmdeploy.diagnostics import ProfileError, WriteError
 from glmdeploy.upgrade import edit, report, upgrade
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     help="For people, or for programs.",
 )
 @click.option("--write", is_flag=True, help="Change the profile's file, where the version takes it.")
-def command(profile: str, to: str, form: str, write: bool) -> None:
+@environment_option
+@workspace_option
+def command(profile: str, *, to: str, form: str, write: bool, environment: str | None, workspace: str | None) -> None:
     """Show what another version of the framework changes, and why.
 
     PROFILE is a file, or the name of a shipped profile. Plan, image, options
@@ -49,7 +52,8 @@ def command(profile: str, to: str, form: str, write: bool) -> None:
     result: Upgrade | None = None
     written = False
     try:
-        result = upgrade(pipeline.open_profile(profile), to)
+        document = pipeline.open_profile(profile, environment=environment or "", workspace=workspace)
+        result = upgrade(document, to)
         if write and not result.after.refused:
             written = edit.write(result)
     except (ProfileError, WriteError) as error:

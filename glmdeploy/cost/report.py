@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glmdeploy.cost import HOURS, best_rate, million_at, prompts_a_week
 from glmdeploy.money import CURRENCY, exact, shown
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from glmdeploy.cost import Case, Cost, Even
     from glmdeploy.diagnostics import Diagnostic
+    from glmdeploy.forms.cost import CaseForm, CostForm, HostedForm
 
 __all__ = ["as_json", "as_markdown", "as_text", "blocks"]
 
@@ -134,7 +135,7 @@ def _measured(cost: Cost) -> Iterator[tuple[str, str]]:
 
 def as_json(cost: Cost | None, found: Sequence[Diagnostic]) -> str:
     """One JSON object; money is strings of exact decimals, what is unknown is empty."""
-    data: dict[str, Any] = {
+    data: CostForm = {
         "format": "glmdeploy-cost/v1",
         "name": cost.plan.spec.name if cost else "",
         "currency": CURRENCY,
@@ -155,7 +156,7 @@ def as_json(cost: Cost | None, found: Sequence[Diagnostic]) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def _case(case: Case) -> dict[str, Any]:
+def _case(case: Case) -> CaseForm:
     return {
         "name": case.name,
         "gpu_hour": exact(case.gpu_hour),
@@ -178,7 +179,7 @@ def _case(case: Case) -> dict[str, Any]:
     }
 
 
-def _hosted(cost: Cost) -> dict[str, Any]:
+def _hosted(cost: Cost) -> HostedForm:
     hosted = cost.hosted
     return {
         "name": hosted.name,

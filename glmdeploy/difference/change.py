@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from glmdeploy.forms.upgrade import ChangeForm
+
 RENAMED, REMOVED, ADDED, CHANGED, DEFAULT, KEPT = "renamed", "removed", "added", "changed", "new default", "kept"
 
 
@@ -26,7 +28,7 @@ class Change:
     why: str = ""
     ranks: tuple[int, ...] = ()
 
-    def as_json(self) -> dict[str, str | list[int]]:
+    def as_json(self) -> ChangeForm:
         """The members of the JSON form, in order."""
         return {
             "kind": self.kind,

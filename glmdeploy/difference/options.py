@@ -14,6 +14,7 @@ from glmdeploy.difference.change import ADDED, CHANGED, DEFAULT, REMOVED, RENAME
 from glmdeploy.frameworks import ENGINES
 from glmdeploy.report import API_KEY, LEADER
 from glmdeploy.rules.arguments import parse
+from glmdeploy.rules.renames import first_with, last_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,18 +24,6 @@ if TYPE_CHECKING:
     from glmdeploy.pipeline import Outcome
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
-
-
-def last_with(framework: Framework, option: str) -> str:
-    """A sentence on the last release that knows ``option``."""
-    versions = catalog.options(framework.id).known_in(option)
-    return f"{framework.name} {versions[-1]} was the last with `{option}`" if versions else ""
-
-
-def first_with(framework: Framework, option: str) -> str:
-    """A sentence on the first release that knows ``option``."""
-    versions = catalog.options(framework.id).known_in(option)
-    return f"`{option}` came with {framework.name} {versions[0]}" if versions else ""
 
 
 def argv(old: Plan, new: Plan, before: Process, after: Process) -> Iterator[Change]:

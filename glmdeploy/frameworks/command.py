@@ -20,7 +20,7 @@ def model_word(spec: Spec) -> str:
     """The model as the command line names it: a repository of the hub, or a folder."""
     if spec.weights.hub:
         return spec.weights.hub
-    if spec.weights.claim:
+    if spec.weights.claim or spec.weights.oci:
         return CLAIM_PATH
     return spec.weights.path
 

@@ -22,9 +22,11 @@ _QUANTITY = re.compile(r"[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMG
 _SCALES = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 _BINARY = {f"{p}i": 1024.0**i for i, p in enumerate("KMGTPE", 1)}
 _POLICIES = frozenset(["Always", "Never", "OnFailure"])
+_PULL = frozenset(["Always", "IfNotPresent", "Never"])
 # Closed lists of the API, by type and field.
 _VALUES: dict[tuple[str, str], frozenset[str]] = {
-    ("Container", "imagePullPolicy"): frozenset(["Always", "IfNotPresent", "Never"]),
+    ("Container", "imagePullPolicy"): _PULL,
+    ("ImageVolumeSource", "pullPolicy"): _PULL,
     ("Container", "terminationMessagePolicy"): frozenset(["File", "FallbackToLogsOnError"]),
     ("PodSpec", "restartPolicy"): _POLICIES,
     ("PodSpec", "dnsPolicy"): frozenset(["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]),

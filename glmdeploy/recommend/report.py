@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glmdeploy.bound import of as bound_of
 from glmdeploy.diagnostics import Level
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from glmdeploy.diagnostics import Diagnostic
+    from glmdeploy.forms.recommend import CandidateForm, RecommendForm
     from glmdeploy.plan import Plan
     from glmdeploy.recommend import Recommendation, Row
 
@@ -199,7 +200,7 @@ def _impossible(result: Recommendation) -> Iterator[tuple[str, str]]:
 
 def as_json(result: Recommendation | None, found: Sequence[Diagnostic]) -> str:
     """One JSON object, whatever came of it; what is unknown is empty, never null."""
-    data: dict[str, Any] = {
+    data: RecommendForm = {
         "format": "glmdeploy-recommend/v1",
         "currency": CURRENCY,
         "possible": bool(result and result.best),
@@ -212,7 +213,7 @@ def as_json(result: Recommendation | None, found: Sequence[Diagnostic]) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Row) -> CandidateForm:
     plan = row.outcome.plan
     return {
         "framework": row.candidate.framework,

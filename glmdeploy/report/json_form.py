@@ -6,18 +6,19 @@ Members are only ever added to `glmdeploy-plan/v1`. Members ending in `_gib` are
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final, cast
 
 from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
+    from glmdeploy.forms import plan as plan_form
     from glmdeploy.plan import Plan, StageBudget
     from glmdeploy.process import Process
     from glmdeploy.report.arithmetic import Line, Section
     from glmdeploy.report.text import Style
     from glmdeploy.report.view import Stages, View
 
-FORMAT = "glmdeploy-plan/v1"
+FORMAT: Final = "glmdeploy-plan/v1"
 LEADER = "<leader-address>"
 API_KEY = "<GLMDEPLOY_API_KEY>"
 
@@ -26,7 +27,7 @@ def render(view: View, style: Style | None = None) -> str:
     """The object, whatever became of the profile; everything is said always."""
     plan = view.plan
     planned = plan is not None and plan.memory.stages
-    data: dict[str, Any] = {
+    data: plan_form.PlanForm = {
         "format": FORMAT,
         "name": plan.spec.name if plan else "",
         "verdict": view.verdict,
@@ -47,7 +48,7 @@ def render(view: View, style: Style | None = None) -> str:
     return json.dumps(data, indent=2, ensure_ascii=style is not None and style.blocks.isascii()) + "\n"
 
 
-def _model(plan: Plan) -> dict[str, Any]:
+def _model(plan: Plan) -> plan_form.ModelForm:
     model, checkpoint = plan.spec.model, plan.spec.checkpoint
     return {
         "name": model.name,
@@ -58,11 +59,11 @@ def _model(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _framework(plan: Plan) -> dict[str, Any]:
+def _framework(plan: Plan) -> plan_form.FrameworkForm:
     return {"name": plan.spec.framework.id, "version": str(plan.spec.version)}
 
 
-def _cluster(plan: Plan) -> dict[str, Any]:
+def _cluster(plan: Plan) -> plan_form.ClusterForm:
     cluster = plan.spec.cluster
     return {
         "gpu": cluster.gpu.id,
@@ -72,18 +73,19 @@ def _cluster(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _layout(view: View, plan: Plan) -> dict[str, Any]:
+def _layout(view: View, plan: Plan) -> plan_form.LayoutForm:
     layout = plan.layout
-    return {
+    data = {
         "nodes": layout.nodes,
         "gpus_per_node": layout.gpus_per_rank,
         "hosts": plan.hosts,
         **dict(view.dimensions),
         "pp_partition": list(layout.partition),
     }
+    return cast("plan_form.LayoutForm", data)  # the dimensions are the layout's own; the schema's test knows a new one
 
 
-def _placement(plan: Plan) -> list[dict[str, Any]]:
+def _placement(plan: Plan) -> list[plan_form.PlacementForm]:
     nodes = plan.layout.nodes
     return [
         {"replica": p.rank // nodes, "rank": p.rank % nodes, "host": p.host, "gpu_ids": list(p.gpu_ids)}
@@ -91,7 +93,7 @@ def _placement(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def _settings(view: View, plan: Plan) -> dict[str, Any]:
+def _settings(view: View, plan: Plan) -> plan_form.SettingsForm:
     settings = plan.settings
     return {
         "context": settings.context,
@@ -105,7 +107,7 @@ def _settings(view: View, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _memory(view: View, plan: Plan) -> dict[str, Any]:
+def _memory(view: View, plan: Plan) -> plan_form.MemoryForm:
     fullest = plan.memory.fullest
     return {
         "capacity_gib": _gib(fullest.capacity),
@@ -130,7 +132,7 @@ def _memory(view: View, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _stage(stage: StageBudget) -> dict[str, float]:
+def _stage(stage: StageBudget) -> plan_form.SizesForm:
     return {
         "budget_gib": _gib(stage.budget),
         "weights_gib": _gib(stage.weights),
@@ -141,7 +143,7 @@ def _stage(stage: StageBudget) -> dict[str, float]:
     }
 
 
-def _bytes(stage: StageBudget) -> dict[str, int]:
+def _bytes(stage: StageBudget) -> plan_form.BytesForm:
     return {
         "capacity": stage.capacity,
         "budget": stage.budget,
@@ -153,7 +155,7 @@ def _bytes(stage: StageBudget) -> dict[str, int]:
     }
 
 
-def _group(stages: Stages) -> dict[str, Any]:
+def _group(stages: Stages) -> plan_form.GroupForm:
     """Stages that are equal, by number, and the sums of one GPU of theirs."""
     return {
         "stages": list(stages.numbers),
@@ -162,7 +164,7 @@ def _group(stages: Stages) -> dict[str, Any]:
     }
 
 
-def _section(section: Section) -> dict[str, Any]:
+def _section(section: Section) -> plan_form.SectionForm:
     return {
         "title": section.title,
         "summed": section.summed,
@@ -171,16 +173,16 @@ def _section(section: Section) -> dict[str, Any]:
     }
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _line(line: Line) -> plan_form.LineForm:
     return {"label": line.label, "value": line.value, "unit": line.unit, "source": line.source}
 
 
-def _mtp(plan: Plan) -> dict[str, Any]:
+def _mtp(plan: Plan) -> plan_form.MtpForm:
     mtp = plan.settings.mtp
     return {"enabled": mtp.enabled, "draft_tokens": mtp.draft_tokens, "reason": mtp.reason}
 
 
-def _process(process: Process) -> dict[str, Any]:
+def _process(process: Process) -> plan_form.ProcessForm:
     return {
         "role": process.role,
         "node_rank": process.rank,

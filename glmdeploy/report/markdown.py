@@ -53,6 +53,7 @@ def render(view: View, style: Style) -> str:
         blocks += _folded("Settings and where they come from", _origins(view))
         blocks += _folded(_title(view), _not_chosen(view))
         if style.explain:
+            blocks += _folded("Keys and the files they stand in", _keys(view))
             blocks += _sums(view)
     return "\n\n".join(blocks) + "\n"
 
@@ -117,6 +118,13 @@ def _folded(title: str, body: str) -> Iterator[str]:
 def _origins(view: View) -> str:
     rows = ((o.setting, o.value, o.by, o.why) for o in view.origins)
     return _table(["setting", "value", "by", "where or why"], rows) + f"\n\n{escape(origins.PRECEDENCE.capitalize())}."
+
+
+def _keys(view: View) -> str:
+    if not view.keys:
+        return ""
+    rows = ((k.key, k.place, ", ".join(k.over)) for k in view.keys)
+    return _table(["key", "stands in", "wins over"], rows) + f"\n\n{escape(origins.LAYERS.capitalize())}."
 
 
 def _title(view: View) -> str:

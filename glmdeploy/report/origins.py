@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glmdeploy.frameworks import ENGINES
+from glmdeploy.profile import Profile
 
 if TYPE_CHECKING:
-    from glmdeploy.diagnostics import KeyPath
+    from collections.abc import Iterator
+
+    from glmdeploy.diagnostics import KeyPath, Span
     from glmdeploy.plan import Plan, Settings
     from glmdeploy.source import Source
 
 ASKED, PLANNER = "asked for", "planner"
 RECIPE, FRAMEWORK = "framework's recipe", "framework's default"
 GLMDEPLOY, CATALOGUE = "glmdeploy's default", "catalogue"
+LAYERS = (
+    "options beat the environment, it beats the profile, that beats the one it extends, and all beat the workspace's "
+    "defaults"
+)
 PRECEDENCE = "an option beats the profile, the profile beats the planner, and the planner beats a default"
 
 
@@ -31,6 +38,47 @@ class Origin:
     value: str
     by: str
     why: str = ""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a document of several layers, where it stands, and the places that it wins over, strongest first."""
+
+    key: str
+    place: str
+    over: tuple[str, ...] = ()
+
+
+def keys(source: Source | None) -> tuple[Key, ...]:
+    """Every key that is not a mapping, in the document's order; nothing for a profile that stands alone."""
+    if source is None or not source.layers:
+        return ()
+    order = list(Profile.model_fields)
+    ordered = {key: source.data[key] for key in sorted(source.data, key=order.index)}
+    return tuple(_key(at, source) for at in _leaves(ordered, ()))
+
+
+def _leaves(node: dict[str, Any], at: KeyPath) -> Iterator[KeyPath]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*at, key))
+        else:
+            yield (*at, key)
+
+
+def _key(at: KeyPath, source: Source) -> Key:
+    spans = [layer.spans[at] for _, layer in reversed(source.layers) if at in layer.spans]
+    own = source.spans.get(at)
+    over = tuple(_place(span) for span in spans if span != own)
+    return Key(_clean(".".join(map(str, at))), _place(own) if own else "", over)
+
+
+def _place(span: Span) -> str:
+    return _clean(f"{span.path}:{span.line}" if span.line else span.path)
+
+
+def _clean(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def origins(plan: Plan, source: Source | None) -> tuple[Origin, ...]:
@@ -57,8 +105,7 @@ class _Origins:
         span = self.source.spans.get(at) if self.source else None
         if span is None or self._written(at) in {None, "auto"}:
             return None
-        name = f"{PurePath(span.path).name}:{span.line}" if span.line else span.path
-        return "".join(c if c.isprintable() else "?" for c in name)
+        return _clean(f"{PurePath(span.path).name}:{span.line}" if span.line else span.path)
 
     def _written(self, at: KeyPath) -> object:
         node: object = self.source.data if self.source else None

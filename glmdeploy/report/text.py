@@ -50,7 +50,7 @@ def render(view: View, style: Style) -> str:
         list(_not_chosen(view)),
     ]
     if style.explain:
-        parts += [*_sums(view), list(_origins(view))]
+        parts += [*_sums(view), list(_origins(view)), list(_keys(view))]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
@@ -209,3 +209,11 @@ def _origins(view: View) -> Iterator[str]:
     yield _wrapped(f"settings: {origins.PRECEDENCE}", 2)
     for o in view.origins:
         yield _wrapped(f"  {o.setting:<21} {o.value:<15} {o.by}" + (f": {o.why}" if o.why else ""), 40)
+
+
+def _keys(view: View) -> Iterator[str]:
+    if not view.keys:
+        return
+    yield _wrapped(f"keys: {origins.LAYERS}", 2)
+    for k in view.keys:
+        yield _wrapped(f"  {k.key:<29} {k.place}" + (f", over {', '.join(k.over)}" if k.over else ""), 34)

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from glmdeploy.report.arithmetic import arithmetic
-from glmdeploy.report.origins import Origin, origins
+from glmdeploy.report.origins import Key, Origin, keys, origins
 from glmdeploy.report.sentence import sentence
 from glmdeploy.units import plural, tokens
 
@@ -114,6 +114,7 @@ class View:
     stages: tuple[Stages, ...] = ()
     whole_contexts: int = 0  # requests of the planned context that the pool holds at the same time
     origins: tuple[Origin, ...] = ()
+    keys: tuple[Key, ...] = ()  # of a document of several layers
     not_chosen: tuple[NotChosen, ...] = ()
     processes: tuple[Process, ...] = ()
     found: tuple[Diagnostic, ...] = ()
@@ -139,6 +140,7 @@ def look(
         stages=tuple(_stages(plan)),
         whole_contexts=plan.concurrent(plan.settings.context) if plan.launchable else 0,
         origins=origins(plan, source),
+        keys=keys(source),
         not_chosen=_not_chosen(plan.rejected),
         processes=tuple(processes),
         found=tuple(found),

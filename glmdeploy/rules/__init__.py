@@ -114,6 +114,9 @@ RULES: dict[str, Check] = {
     "GLM542": kubernetes.load_barrier,
     "GLM543": kubernetes.git_missing,
     "GLM544": kubernetes.device_group,
+    "GLM545": kubernetes.image_outside_kubernetes,
+    "GLM546": kubernetes.image_volume_version,
+    "GLM547": kubernetes.one_channel_a_tray,
     "GLM601": policy.secret_in_profile,
     "GLM602": policy.image_without_digest,
 }

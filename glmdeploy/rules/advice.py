@@ -10,8 +10,8 @@ from glmdeploy import catalog, verdict
 from glmdeploy.frameworks import ENGINES
 from glmdeploy.plan import Verdict
 from glmdeploy.planner import make_plan
-from glmdeploy.spec import Weights
 from glmdeploy.units import GIB
+from glmdeploy.weights import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from glmdeploy import catalog
 from glmdeploy.commandline import CommandLine, Given, Problem, arguments, read
 from glmdeploy.diagnostics import Diagnostic, Level
-from glmdeploy.rules import vllm_words
+from glmdeploy.rules import argument_fixes, vllm_words
 from glmdeploy.rules.profile_keys import key_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Finding:
     message: str
     hint: str = ""
     level: Level = Level.ERROR
+    full: str = ""  # of an abbreviation: the option that it means
 
 
 def parse(
@@ -103,7 +104,12 @@ def _explain(framework: Framework, version: Version, problem: Problem) -> Findin
     if problem.kind == "abbreviated":
         message = f"`{word}` is an abbreviation of `{problem.detail}`"
         return Finding(
-            index, "GLM415", message, "write the full name: a new option can make it ambiguous", Level.WARNING
+            index,
+            "GLM415",
+            message,
+            "write the full name: a new option can make it ambiguous",
+            Level.WARNING,
+            problem.detail,
         )
     return _misplaced(problem)
 
@@ -169,9 +175,12 @@ def _of_extra(framework: Framework, version: Version, words: tuple[str, ...]) ->
 def _said(plan: Plan, code: str) -> Iterator[Diagnostic]:
     if not plan.spec.extra_args:  # the plan's own options are proven in tests, not on each run
         return
-    for finding in _of_extra(plan.spec.framework, plan.spec.version, plan.spec.extra_args):
+    spec = plan.spec
+    for finding in _of_extra(spec.framework, spec.version, spec.extra_args):
         if finding.code == code:
-            yield Diagnostic(code, finding.message, finding.level, at=("extra_args", finding.index), hint=finding.hint)
+            at = ("extra_args", finding.index)
+            fix = argument_fixes.fix(spec.framework, spec.version, spec.extra_args, finding)
+            yield Diagnostic(code, finding.message, finding.level, at=at, hint=finding.hint, fix=fix)
 
 
 def unknown_option(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
@@ -207,9 +216,8 @@ def set_twice(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic
     if not plan.spec.extra_args or not processes:
         return
     framework, version = plan.spec.framework, plan.spec.version
-    words = processes[0].words(leader="x", api_key="x")
-    own = parse(framework, version, arguments(words[: len(words) - len(plan.spec.extra_args)], framework.launch))
-    ours = {g.option.name for g in own.given} | ({"--model"} if own.positional else set())
+    lines = [_own(plan, process) for process in processes]
+    ours = {g.option.name for g in lines[0].given} | ({"--model"} if lines[0].positional else set())
     for given in parse(framework, version, plan.spec.extra_args, free_words=0).given:
         if given.option.name in ours:
             yield Diagnostic(
@@ -217,7 +225,15 @@ def set_twice(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic
                 f"`{given.written}` is set by the plan already",
                 at=("extra_args", given.index),
                 hint=key_of(framework, given.option.names),
+                fix=argument_fixes.said_already(given, plan.spec.extra_args, lines),
             )
+
+
+def _own(plan: Plan, process: Process) -> CommandLine:
+    """The plan's own options of a process; what is known only when it runs is a word that no profile can hold."""
+    words = process.words(leader="\0", api_key="\0")
+    words = words[: len(words) - len(plan.spec.extra_args)]
+    return parse(plan.spec.framework, plan.spec.version, arguments(words, plan.spec.framework.launch))
 
 
 def conflicting(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:

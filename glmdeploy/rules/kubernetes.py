@@ -24,7 +24,7 @@ def claim_of_one_node(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic
     nodes mount (ReadWriteMany, or ReadOnlyMany for an existing claim), or a folder on every host.
     """
     spec = plan.spec
-    claimed = spec.weights.hub or spec.weights.claim
+    claimed = spec.weights.fetched or spec.weights.claim
     if "kubernetes" not in spec.targets or not plan.launchable or not claimed:
         return
     if spec.kubernetes.access_mode == "ReadWriteOnce" and plan.hosts > 1:
@@ -34,7 +34,7 @@ def claim_of_one_node(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic
             at=("kubernetes", "access_mode"),
             hint="use ReadWriteMany with a `storage_class` that has it, or `model.source.path` on every host",
         )
-    elif spec.kubernetes.access_mode == "ReadOnlyMany" and spec.weights.hub:
+    elif spec.kubernetes.access_mode == "ReadOnlyMany" and spec.weights.fetched:
         yield Diagnostic(
             "GLM540",
             "the download cannot write into a ReadOnlyMany claim",
@@ -127,4 +127,62 @@ def device_group(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
             Level.WARNING,
             at=("kubernetes", "supplemental_groups"),
             hint="name the hosts' groups `render` and `video` by number",
+        )
+
+
+def image_outside_kubernetes(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """An image volume means nothing to a script or to Compose
+
+    `model.source.oci` is mounted by the kubelet. Elsewhere, unpack the image into a folder of every host and give that as
+    `path`, give `hub` or `object_store`, or render the Kubernetes target alone.
+    """
+    others = [t for t in plan.spec.targets if t not in {"kubernetes", "argocd", "flux"}]
+    if plan.spec.weights.oci and others:
+        yield Diagnostic(
+            "GLM545",
+            f"`oci` is a Kubernetes image volume, and {' and '.join(others)} cannot mount it",
+            at=("model", "source", "oci"),
+            hint="render `--target kubernetes`, or give `path`, `hub` or `object_store`",
+        )
+
+
+def image_volume_version(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Image volumes need a new Kubernetes and container runtime
+
+    The volume source `image` came with Kubernetes 1.31 as alpha, is beta from 1.33 (with sub-folders, behind the feature
+    gate ImageVolume of API server and kubelet), on by default from 1.35 and stable from 1.36. With the gate off, the pod is
+    refused for a volume without a source. The node's container runtime must know it too: containerd 2.1, or CRI-O 1.33 for
+    sub-folders. The whole checkpoint is pulled into each node's image store, which the kubelet's garbage collection
+    watches: it must have the room.
+    """
+    spec = plan.spec
+    if spec.weights.oci and "kubernetes" in spec.targets and plan.launchable:
+        size = spec.checkpoint.total_bytes / 1e9
+        yield Diagnostic(
+            "GLM546",
+            f"an image volume of {size:,.0f} GB: Kubernetes 1.35, or 1.33 with the feature gate ImageVolume",
+            Level.NOTE,
+            at=("model", "source", "oci"),
+            hint="each node's runtime (containerd 2.1, CRI-O 1.33) pulls it into the image store, which needs the room",
+        )
+
+
+def one_channel_a_tray(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Several pods of an NVLink group on one tray
+
+    A ComputeDomain gives each pod an IMEX channel by a claim of its own, and NVIDIA's DRA driver prepares one such claim a
+    node: the second pod on a tray stays in `ContainerCreating` with "channel 0 already allocated". Each rank must have a
+    tray to itself, or the group another transport.
+    """
+    spec = plan.spec
+    if "kubernetes" not in spec.targets or not plan.launchable or transport_name(plan) != "mnnvl":
+        return
+    pods, trays = len(plan.placement), plan.hosts
+    if pods > trays:
+        each = spec.cluster.gpus_per_node
+        yield Diagnostic(
+            "GLM547",
+            f"transport `mnnvl`: {pods} pods on {trays} trays, and a tray has one IMEX channel",
+            at=("kubernetes", "transport") if spec.kubernetes.transport == "mnnvl" else ("cluster", "gpus"),
+            hint=f"use whole trays (`cluster.gpus` a multiple of {each}, `layout.tp` too), or set `kubernetes.transport: none`",
         )

@@ -85,17 +85,19 @@ def image_without_digest(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnos
     A tag can be moved to another image. `glmdeploy images lock` asks the registry for the digest that the tag has now and
     writes it to `images.lock.yaml`; a bundle then names both. The profile's `policy.image_digest` says what happens where
     no digest is known: nothing (`off`, the default), a warning or an error. Where the bundle carries a Dockerfile, the
-    image that it builds on is meant.
+    image that it builds on is meant. The image with the weights and the one that downloads count too.
     """
     spec = plan.spec
-    name = images.pulled(spec)
-    if spec.image_digest == "off" or not {"compose", "kubernetes"} & set(spec.targets) or not name:
+    if spec.image_digest == "off" or not {"compose", "kubernetes"} & set(spec.targets):
         return
-    if "@" not in images.pinned(spec, name):
-        level = Level.ERROR if spec.image_digest == "error" else Level.WARNING
-        message = f"no digest of `{name}` is known, and the policy asks for one"
-        hint = f"`glmdeploy images lock {name}`, or `framework.image: NAME@sha256:...`"
-        yield Diagnostic("GLM602", message, level, at=("policy", "image_digest"), hint=hint)
+    level = Level.ERROR if spec.image_digest == "error" else Level.WARNING
+    for name in images.all_pulled(spec):
+        if "@" not in images.pinned(spec, name):
+            message = f"no digest of `{name}` is known, and the policy asks for one"
+            key = "model.source.oci" if name == spec.weights.oci else "framework.image"
+            key = "kubernetes.download_image" if name == images.downloading(spec) else key
+            hint = f"`glmdeploy images lock {name}`, or `{key}: NAME@sha256:...`"
+            yield Diagnostic("GLM602", message, level, at=("policy", "image_digest"), hint=hint)
 
 
 def owned_variable(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:

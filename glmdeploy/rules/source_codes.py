@@ -39,7 +39,8 @@ Such characters can make a file read differently from what it says, and can driv
 everywhere, in files and in options. The message names the code points.""",
     "GLM015": """An option of the command line is not understood
 
-`--gpus` takes a count and a GPU, such as `10xH100`; `--set` takes `KEY=VALUE` with a dotted profile key.""",
+`--gpus` takes a count and a GPU, such as `10xH100`; `--set` and the command `set` take `KEY=VALUE` with a dotted profile
+key, each key once. VALUE is YAML on one line; where the schema has a string it is taken as it is.""",
     "GLM016": """No such profile
 
 Neither a file of that name exists nor a shipped profile; `glmdeploy list profiles` shows the shipped ones.""",
@@ -52,6 +53,36 @@ be green.""",
 `lint --argv` looks for what starts the framework's server (`vllm serve`, `python3 -m sglang.launch_server`, an image
 whose entry point does) in shell text or in a JSON list of strings, and takes options alone as well. Quotes, comments,
 continued lines, here-documents, arrays and variables that are set once are read as a shell reads them.""",
+    "GLM019": """No workspace file
+
+`render --all` and `check` without a PROFILE work from `glmdeploy.yaml`, in this folder or above it in the same Git
+repository. `--workspace` names another; `glmdeploy init` makes one.""",
+    "GLM020": """What a profile extends cannot be taken
+
+`extends` names one other profile, relative to the file, which extends none itself: a reader must find every key in two
+files.""",
+    "GLM021": """Unknown environment
+
+`environments` of the workspace file has the names. An environment's keys win over the profile's.""",
+    "GLM022": """Two bundles in one folder
+
+Each deployment of a workspace has a folder of its own, in which nothing else is rendered: `check` could not tell whose
+files are left over.""",
+    "GLM023": """Not a lock file
+
+`glmdeploy.lock` is what `render --all` writes: the inputs of each bundle as checksums, and the tool and catalogue that
+they were rendered with. `glmdeploy schema lock` describes it; it is not edited by hand.""",
+    "GLM050": """A shipped profile is not changed
+
+Profiles inside the installed package are replaced with its next release. Copy the file, and change the copy.""",
+    "GLM051": """The file was changed meanwhile
+
+Between reading the file and writing it, somebody else wrote it. Theirs stays, and nothing is written.""",
+    "GLM060": """The schema beside a saved profile is another version's
+
+The first line of a profile names `glmdeploy.schema.json` in its folder; editors with a YAML language server complete and
+check keys by it. `render --save-profile` writes it where there is none, and leaves another one alone: it may serve other
+profiles of the folder. `glmdeploy schema -o glmdeploy.schema.json --force` brings it up to date.""",
     "GLM040": """git is needed and not there
 
 `diff PATH@REV` asks the git on PATH for the file. Install it, or compare files that are on disk.""",
@@ -104,7 +135,9 @@ sglang, vllm, transformers and ktransformers are known.""",
 THUDM is now zai-org. Old names still resolve on the hub by redirect, which breaks mirrors and offline caches.""",
     "GLM107": """The source of the weights is not one place
 
-Give exactly one of `path`, `hub` and `claim`; `revision` belongs to `hub`.""",
+Give exactly one of `path`, `hub`, `claim`, `oci` and `object_store`. Beside `object_store`, `path` is the folder that the
+download fills: a folder below another, since pods mount the upper one. `revision` belongs to `hub`, `oci_folder` and
+`oci_pull` to `oci`, `endpoint` and `region` to an `object_store` of `s3://`.""",
     "GLM108": """Not a version
 
 Versions are written as the package index writes them, in quotes: `"0.5.21"`.""",
@@ -136,8 +169,38 @@ It was not written by glmdeploy, or was edited since. `.glmdeploy.json` in a bun
 checksums. Other files are never touched. Move the file away, edit the profile instead, or pass `--force`. Exit code 3.""",
     "GLM511": """The profile cannot be changed in place
 
-`upgrade --write` changes the version and the renamed words where they stand. An anchor, an alias or a block scalar at
-these places would change something else with them. Nothing is written; edit the file by hand.""",
+`set`, `lint --fix` and `upgrade --write` change values where they stand and load the result again. Nothing is written
+where something else would change with them: an alias or a merge key brings the value along from elsewhere, an alias
+elsewhere takes it from here, it stands in a block scalar, or in another file: the workspace, or the profile that this
+one extends. Edit the file by hand.""",
+    "GLM530": """A file of a bundle is out of date
+
+It is as glmdeploy wrote it, and its profile renders to something else now. The notes say which input changed since
+`glmdeploy.lock` was written: the profile, the workspace, an image's digest, the catalogue, the tool. Exit code 3.""",
+    "GLM531": """A file of a bundle was edited by hand
+
+It is not as glmdeploy wrote it. The next render would stop at it, and a cluster may run what no profile says. Make the
+change in the profile, then `check --fix` or `render --all --force` rewrites the file. Exit code 3.""",
+    "GLM532": """A file of a bundle is missing
+
+The profile renders to it, and the folder does not have it. `render` writes it. Exit code 3.""",
+    "GLM533": """A file of a bundle is left over
+
+An earlier render wrote it, and the profile does not render to it any more. The next render removes it. Exit code 3.""",
+    "GLM534": """A file in a bundle's folder is not glmdeploy's
+
+It may be a stray copy that a `kubectl apply -f` of the folder would take along. Move it away, or name it under `keep` of
+the deployment in `glmdeploy.yaml`, where the patterns are those of a shell. Nothing removes it. Exit code 3.""",
+    "GLM535": """A file of a bundle lost or gained its executable bit
+
+Launch scripts are executable, and Git records it. Exit code 3.""",
+    "GLM536": """The lock file does not record today's inputs
+
+`glmdeploy.lock` says what the bundles were rendered from, so that a later `check` can say why they differ. It is missing
+or older than the profiles; `render --all` writes it. A newer glmdeploy alone does not make it out of date. Exit code 3.""",
+    "GLM537": """A bundle that the workspace does not list any more
+
+Its folder is still there, and a cluster may still be told to run it. Remove it, or list it again.""",
     "GLM610": """Not a file of image digests
 
 It holds `format: glmdeploy-images/v1` and `images`, which maps a reference with a tag to `sha256:` and 64 hexadecimal

@@ -105,14 +105,14 @@ def local_weights(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
             "GLM504",
             "KTransformers takes its weights from a folder, not from the hub",
             at=("model", "source"),
-            hint="give `path` or `claim`",
+            hint="give `path`, `claim`, `oci` or `object_store`",
         )
 
 
 def claim_outside_kubernetes(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """A Kubernetes claim means nothing to a script or to Compose
 
-    Give `path` or `hub`, or render the Kubernetes target alone.
+    Give `path`, `hub` or `object_store`, or render the Kubernetes target alone.
     """
     others = [t for t in plan.spec.targets if t not in _ON_KUBERNETES]
     if plan.spec.weights.claim and others:
@@ -120,7 +120,7 @@ def claim_outside_kubernetes(plan: Plan, _: tuple[Process, ...]) -> Iterator[Dia
             "GLM506",
             f"`claim` names a Kubernetes volume, and {' and '.join(others)} cannot mount it",
             at=("model", "source", "claim"),
-            hint="render `--target kubernetes`, or give `path` or `hub`",
+            hint="render `--target kubernetes`, or give `path`, `hub` or `object_store`",
         )
 
 

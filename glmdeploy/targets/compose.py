@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Artifact
 from glmdeploy.process import Slot
+from glmdeploy.targets import objectstore
 from glmdeploy.targets.common import (
     LEADER_VARIABLE,
     SHARED_MEMORY,
@@ -39,7 +40,8 @@ def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
         root = "/".join([".."] * (folder.count("/") + 1))
         files.append(Artifact(f"{folder}/compose.yaml", _file(plan, tuple(ranks), host, root)))
         files.append(Artifact(f"{folder}/.env.example", _example(plan, processes)))
-    return (*files, Artifact("compose/README.md", _readme(plan, hosts)))
+    download = (objectstore.script(plan, "compose"),) if plan.spec.weights.store else ()
+    return (*files, *download, Artifact("compose/README.md", _readme(plan, hosts)))
 
 
 def _folder(host: int, *, several: bool) -> str:
@@ -100,6 +102,8 @@ def _readme(plan: Plan, hosts: dict[int, list[Process]]) -> str:
         ],
         start_period=f"{plan.startup_seconds} s",
         build=_built(plan.spec),
+        store=plan.spec.weights.store,
+        weights_path=plan.spec.weights.path,
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import Artifact
 from glmdeploy.process import Slot
+from glmdeploy.targets import objectstore
 from glmdeploy.targets.common import PROBE_PERIOD, SHARED_MEMORY, VISIBLE, driver, header, start_words
 from glmdeploy.templating import render as render_template
 from glmdeploy.templating import sh
@@ -32,11 +33,18 @@ def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
         Artifact(f"script/{start_words(ranks[0])[0]}", _script(plan, role, ranks), executable=True)
         for role, ranks in roles.items()
     ]
-    download = [Artifact("script/download.sh", _download(plan), executable=True)] if plan.spec.weights.hub else []
-    return (*scripts, *download, Artifact("script/README.md", _readme(plan, processes)))
+    return (*scripts, *_download(plan), Artifact("script/README.md", _readme(plan, processes)))
 
 
-def _download(plan: Plan) -> str:
+def _download(plan: Plan) -> tuple[Artifact, ...]:
+    """``download.sh``, where a download brings the weights."""
+    weights = plan.spec.weights
+    if weights.store:
+        return (objectstore.script(plan, "script"),)
+    return (Artifact("script/download.sh", _hub_download(plan), executable=True),) if weights.hub else ()
+
+
+def _hub_download(plan: Plan) -> str:
     spec = plan.spec
     return render_template(
         "script/download.sh.j2",
@@ -56,7 +64,8 @@ def _readme(plan: Plan, processes: tuple[Process, ...]) -> str:
         ranks=[{**_rank(p), "command": " ".join(["./" + start_words(p)[0], *start_words(p)[1:]])} for p in processes],
         several=len(processes) > 1,
         meeting_port=processes[0].meeting_port,
-        download=bool(plan.spec.weights.hub),
+        download=plan.spec.weights.fetched,
+        folder=plan.spec.weights.path,
     )
 
 

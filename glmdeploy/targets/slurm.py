@@ -84,6 +84,6 @@ def _readme(plan: Plan, processes: tuple[Process, ...]) -> str:
         hosts=[{"host": h, "ranks": ", ".join(str(p.rank) for p in ranks)} for h, ranks in by_host(processes).items()],
         gpus=len(processes[0].placement.gpu_ids),
         names=", ".join(s.variable for s in processes[0].secrets),
-        download=bool(plan.spec.weights.hub),
+        download=plan.spec.weights.fetched,
         cpus=cpus_per_task(plan.spec, _tasks_per_node(processes)),
     )

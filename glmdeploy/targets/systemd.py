@@ -71,6 +71,6 @@ def _readme(plan: Plan, processes: tuple[Process, ...]) -> str:
         nvidia=plan.spec.cluster.gpu.vendor == "nvidia",
         names=[*leader, *(s.variable for s in processes[0].secrets)],
         units=[_name(plan, p) for p in processes],
-        download=bool(plan.spec.weights.hub),
+        download=plan.spec.weights.fetched,
         start=plan.startup_seconds,
     )

@@ -13,9 +13,9 @@ from packaging.version import Version
 
 from glmdeploy import catalog, pipeline
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
+from glmdeploy.rules.renames import Rename, rename
 from glmdeploy.source import Source, controls
 from glmdeploy.upgrade.compare import Change, compare
-from glmdeploy.upgrade.renames import Rename, rename
 
 if TYPE_CHECKING:
     from glmdeploy.flags import Framework

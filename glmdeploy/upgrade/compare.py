@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from glmdeploy.pipeline import Outcome
     from glmdeploy.plan import Plan
-    from glmdeploy.upgrade.renames import Rename
+    from glmdeploy.rules.renames import Rename
 
 __all__ = ["Change", "compare"]
 

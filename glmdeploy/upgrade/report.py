@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from glmdeploy.diagnostics import Diagnostic
+    from glmdeploy.forms.upgrade import UpgradeForm
     from glmdeploy.upgrade import Change, Upgrade
 
 _WIDTH = 80
@@ -22,7 +23,7 @@ _TITLES = {"argv": "options", "env": "environment", "diagnostic": "diagnostics"}
 
 def as_json(upgrade: Upgrade | None, found: Sequence[Diagnostic], *, written: bool = False) -> str:
     """One JSON object, whatever became of the profile; what is unknown is `[]` or empty, never null."""
-    data = {
+    data: UpgradeForm = {
         "format": "glmdeploy-upgrade/v1",
         "profile": upgrade.before.source.path if upgrade else "",
         "framework": upgrade.framework.id if upgrade else "",

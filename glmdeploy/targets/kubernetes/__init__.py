@@ -25,22 +25,24 @@ def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
     """The workload, what it needs and what guards it, and the kustomization that names them all."""
     store, group = Store(plan), Group(plan, processes)
     context = {**_identity(plan), **store.context(), **group.context(), **network.context(plan)}
-    names = _files(plan, store, group)
-    texts = {n: render_template(f"kubernetes/{n}.yaml.j2", **context) for n in names}
+    texts = {
+        name: render_template(f"kubernetes/{template}.yaml.j2", member=member, **context)
+        for name, template, member in _files(plan, store, group)
+    }
     if "download" in texts:
         # the template of a Job cannot be changed: another Job has another name
         digest = hashlib.sha256(texts["download"].encode()).hexdigest()[:8]
         texts["download"] = texts["download"].replace(JOB_DIGEST, digest)
     files = [Artifact(f"kubernetes/{name}.yaml", text) for name, text in texts.items()]
     kustomization = render_template(
-        "kubernetes/kustomization.yaml.j2", resources=[f"{n}.yaml" for n in names], **context
+        "kubernetes/kustomization.yaml.j2", resources=[f"{n}.yaml" for n in texts], **context
     )
     return (*files, Artifact("kubernetes/kustomization.yaml", kustomization))
 
 
-def _files(plan: Plan, store: Store, group: Group) -> list[str]:
-    """The files of the bundle, by name."""
-    site = plan.spec.kubernetes
+def _files(plan: Plan, store: Store, group: Group) -> list[tuple[str, str, dict[str, object]]]:
+    """The files of the bundle: name, template, and the workload that they are about."""
+    site, members = plan.spec.kubernetes, group.members()
     wanted = {
         "leaderworkerset" if group.several else "deployment": True,
         "service": True,
@@ -54,7 +56,13 @@ def _files(plan: Plan, store: Store, group: Group) -> list[str]:
         "podmonitor": site.monitor == "pod",
         "computedomain": bool(group.domain),
     }
-    return [name for name, want in wanted.items() if want]
+    each = {"leaderworkerset", "computedomain"}
+    return [
+        (template + str(member["suffix"] if template in each else ""), template, member)
+        for template, want in wanted.items()
+        if want
+        for member in (members if template in each else members[:1])
+    ]
 
 
 def _identity(plan: Plan) -> dict[str, object]:

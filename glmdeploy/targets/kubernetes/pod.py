@@ -46,6 +46,23 @@ class Group:
         self.transport = transport(plan)
         self.domain = f"{object_name(plan.spec)}-nvlink" if self.transport.name == "mnnvl" else ""
 
+    def members(self) -> list[dict[str, object]]:
+        """What differs between the workloads of a plan, by file: one, or one a replica where each has an NVLink domain.
+
+        All groups of a LeaderWorkerSet share one pod template, so they would share one claim template, and with it one
+        ComputeDomain and no rule that keeps a group inside a rack.
+        """
+        name, replicas = object_name(self.spec), self.plan.layout.replicas
+        shared = {"suffix": "", "name": name, "replicas": replicas, "domain": self.domain, "replica": ""}
+        if not (self.domain and self.several and replicas > 1):
+            return [shared]
+        # `-g0`, not `-0`: NAME-0 is what the operator calls a group of NAME, which may still be there
+        parts = [(f"-g{i}", f"{name}-g{i}", str(i)) for i in range(replicas)]
+        return [
+            {"suffix": suffix, "name": own, "replicas": 1, "domain": f"{own}-nvlink", "replica": index}
+            for suffix, own, index in parts
+        ]
+
     def context(self) -> dict[str, object]:
         """What the templates of the workload take."""
         leader = self.container(self.processes[0], rank="0" if self.several else None)
@@ -53,8 +70,7 @@ class Group:
             "leader": leader,
             "worker": self.worker() if self.several else None,
             "pod": self.pod(),
-            "domain": self.domain,
-            "domain_nodes": self.plan.hosts,
+            "domain_nodes": len({p.host for p in self.plan.ranks}),
             "progress_seconds": progress_seconds(self.plan),
         }
 
@@ -63,7 +79,7 @@ class Group:
         label = _PRODUCT_LABELS[self.spec.cluster.gpu.vendor]
         products = list(self.site.gpu_products or self.spec.cluster.gpu.product_labels)
         note = f"gpu.product: no label of {self.spec.cluster.gpu.name} is known; name it in kubernetes.gpu_products"
-        required = self.domain and self.plan.layout.replicas == 1
+        required = self.domain and (self.several or self.plan.layout.replicas == 1)
         return {
             "restricted": self.restricted(),
             "capabilities": [(name, CAPABILITIES[name]) for name in self.capabilities()],
@@ -92,7 +108,7 @@ class Group:
 
     def restricted(self) -> str:
         """Why the pod is outside Kubernetes' restricted Pod Security Standard, or an empty string."""
-        folder = ["hostPath, a folder of the host"] if self.spec.weights.path else []
+        folder = ["hostPath, a folder of the host"] if self.spec.weights.path and not self.spec.weights.store else []
         return " and ".join([*folder, *self.capabilities()])
 
     def near(self) -> list[str]:
@@ -179,7 +195,8 @@ class Group:
 
 def progress_seconds(plan: Plan) -> int:
     """Seconds until a first roll-out counts as failed: start-up, and the download where there is one."""
-    return plan.startup_seconds + (DOWNLOAD if plan.spec.weights.hub else 0)
+    weights = plan.spec.weights
+    return plan.startup_seconds + (DOWNLOAD if weights.fetched or weights.oci else 0)
 
 
 def _escape(word: str) -> str:

@@ -1,0 +1,95 @@
+"""The bundles of a workspace together: render them all, and compare them with what is committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glmdeploy import pipeline
+from glmdeploy.bundle import write_file
+from glmdeploy.diagnostics import ProfileError, WriteError
+from glmdeploy.gitops import lock
+from glmdeploy.gitops.lock import Inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from glmdeploy.bundle import Bundle
+    from glmdeploy.diagnostics import Diagnostic
+    from glmdeploy.forms.lock import LockForm
+    from glmdeploy.pipeline import Outcome
+    from glmdeploy.workspace import Deployment, Workspace
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One bundle in memory, and the folder that it belongs into."""
+
+    deployment: Deployment
+    folder: Path
+    outcome: Outcome
+    bundle: Bundle
+
+    @property
+    def inputs(self) -> Inputs:
+        """What it is rendered from."""
+        if self.outcome.plan is None:
+            raise ProfileError(self.outcome.found)
+        return Inputs(self.deployment, self.outcome.source, self.outcome.plan)
+
+    @property
+    def found(self) -> tuple[Diagnostic, ...]:
+        """Everything that is said of it."""
+        return (*self.outcome.found, *self.bundle.found)
+
+
+def render(workspace: Workspace) -> tuple[Rendered, ...]:
+    """Every bundle of a workspace; ProfileError with the diagnostics of all that are refused."""
+    rendered: list[Rendered] = []
+    refused: list[Diagnostic] = []
+    for deployment in workspace.deployments:
+        try:
+            rendered.append(_one(workspace, deployment))
+        except ProfileError as error:
+            refused += error.diagnostics
+    if refused:
+        raise ProfileError(once([*(d for r in rendered for d in r.found), *refused]))
+    return tuple(rendered)
+
+
+def once(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """The diagnostics without repetitions: two environments of a profile say most things twice."""
+    return tuple({(d, d.span): d for d in found}.values())
+
+
+def _one(workspace: Workspace, deployment: Deployment) -> Rendered:
+    path = workspace.path(deployment.profile)
+    document = pipeline.open_profile(path, environment=deployment.environment, workspace=workspace.source.path)
+    outcome = pipeline.judge(document)
+    return Rendered(deployment, Path(workspace.path(deployment.output)), outcome, pipeline.render(outcome))
+
+
+def write(workspace: Workspace, rendered: tuple[Rendered, ...], *, force: bool = False) -> None:
+    """Write every bundle and the lock file; WriteError (clobber) before anything changes when a user's file is in the way."""
+    refuse_clobber(rendered, force=force)
+    for one in rendered:
+        one.bundle.write(one.folder, force=force)
+    write_file(workspace.folder / lock.FILE, lock.text(locked(rendered)))
+
+
+def refuse_clobber(rendered: tuple[Rendered, ...], *, force: bool) -> None:
+    """WriteError (clobber) with everything of the user's that is in the way of any bundle."""
+    conflicts: list[Diagnostic] = []
+    for one in rendered:
+        try:
+            one.bundle.refuse_clobber(one.folder, force=force)
+        except WriteError as error:
+            conflicts += error.diagnostics
+    if conflicts:
+        raise WriteError(conflicts, clobber=True)
+
+
+def locked(rendered: tuple[Rendered, ...]) -> LockForm:
+    """The lock of these bundles."""
+    return lock.lock(one.inputs for one in rendered)

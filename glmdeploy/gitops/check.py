@@ -1,0 +1,155 @@
+"""Committed bundles against what their profiles render to now."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glmdeploy import gitops
+from glmdeploy.bundle import MANIFEST, write_file
+from glmdeploy.diagnostics import Diagnostic, Level, Span
+from glmdeploy.gitops import lock
+from glmdeploy.gitops.files import Change, Kind, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glmdeploy.forms.check import CheckedForm, CheckForm
+    from glmdeploy.forms.lock import LockForm
+    from glmdeploy.gitops import Rendered
+    from glmdeploy.workspace import Workspace
+
+# kind -> code, the sentence about a file, and what to do
+_SAYS: dict[Kind, tuple[str, str, str]] = {
+    Kind.OUT_OF_DATE: ("GLM530", "is out of date", "render again"),
+    Kind.EDITED: (
+        "GLM531",
+        "was edited by hand",
+        "make the change in the profile; `check --fix` rewrites the file, `git checkout` brings an older one back",
+    ),
+    Kind.MISSING: ("GLM532", "is missing", "render again, or restore it"),
+    Kind.LEFT_OVER: ("GLM533", "is left over from an earlier render", "render again: it is removed"),
+    Kind.STRAY: (
+        "GLM534",
+        "was not written by glmdeploy",
+        "move it out of the bundle, or name it under `keep` of the deployment",
+    ),
+    Kind.MODE: ("GLM535", "has the wrong executable bit", "render again, and commit the mode"),
+}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One bundle: what differs, and what changed since the lock file was written."""
+
+    rendered: Rendered
+    changes: tuple[Change, ...]
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def diff(self) -> str:
+        """Every difference of files that are ours, as a patch that `git apply` takes."""
+        return "".join(c.diff(str(self.rendered.folder)) for c in self.changes if c.kind is not Kind.STRAY)
+
+    def found(self) -> Iterator[Diagnostic]:
+        """A diagnostic for each file, with the reasons where the inputs explain it."""
+        for change in self.changes:
+            code, says, hint = _SAYS[change.kind]
+            path = str(self.rendered.folder / change.path)
+            notes = self.reasons if change.kind is not Kind.STRAY and change.kind is not Kind.MODE else ()
+            yield Diagnostic(code, f"`{path}` {says}", notes=notes, hint=hint, span=Span(path))
+
+    def fix(self) -> None:
+        """Write the bundle again, edited files too; what glmdeploy never wrote stays, and so stops it: WriteError."""
+        if self.changes:
+            ours = (self.rendered.folder / MANIFEST).is_file()
+            self.rendered.bundle.write(self.rendered.folder, force=ours)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every bundle that was compared, and what is said of the lock file."""
+
+    checked: tuple[Checked, ...]
+    locks: tuple[Diagnostic, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether a file differs, or the lock file does not record today's inputs."""
+        return any(c.changes for c in self.checked) or any(d.level is Level.ERROR for d in self.locks)
+
+    @property
+    def found(self) -> tuple[Diagnostic, ...]:
+        """What is to be said of the files and the lock file; what the profiles deserve is `lint`'s to say."""
+        return (*(d for c in self.checked for d in c.found()), *self.locks)
+
+    def as_json(self) -> str:
+        """The report for programs."""
+        form: CheckForm = {
+            "format": "glmdeploy-check/v1",
+            "differs": self.differs,
+            "bundles": [_form(c) for c in self.checked],
+            "diagnostics": [d.as_json() for d in self.found],
+        }
+        return json.dumps(form, indent=2, ensure_ascii=False) + "\n"
+
+
+def _form(checked: Checked) -> CheckedForm:
+    folder, deployment = checked.rendered.folder, checked.rendered.deployment
+    return {
+        "folder": str(folder),
+        "profile": deployment.profile,
+        "environment": deployment.environment,
+        "changes": [
+            {
+                "path": str(folder / c.path),
+                "kind": c.kind.value,
+                "diff": "" if c.kind is Kind.STRAY else c.diff(str(folder)),
+            }
+            for c in checked.changes
+        ],
+        "reasons": list(checked.reasons),
+    }
+
+
+def one(rendered: Rendered) -> Report:
+    """A bundle that no workspace lists."""
+    return Report((Checked(rendered, compare(rendered.bundle, rendered.folder)),))
+
+
+def workspace(space: Workspace, rendered: tuple[Rendered, ...]) -> Report:
+    """Every bundle of a workspace, and its lock file; ProfileError when that is none."""
+    path = space.folder / lock.FILE
+    old, new = lock.read(path), gitops.locked(rendered)
+    checked = []
+    for one in rendered:
+        changes = compare(one.bundle, one.folder, one.deployment.keep)
+        reasons = lock.reasons(old, new, one.deployment.output) if changes else ()
+        checked.append(Checked(one, changes, reasons))
+    return Report(tuple(checked), tuple(_locks(str(path), old, new, space)))
+
+
+def _locks(path: str, old: LockForm | None, new: LockForm, space: Workspace) -> Iterator[Diagnostic]:
+    hint = "`glmdeploy render --all` writes it"
+    if old is None:
+        yield Diagnostic("GLM536", f"`{path}` is missing", span=Span(path), hint=hint)
+        return
+    listed = {d["output"] for d in new["deployments"]}
+    for output in sorted({d["output"] for d in old["deployments"]} - listed):
+        folder = space.folder / output
+        if (folder / MANIFEST).exists():
+            message = f"`{folder}` was rendered for this workspace, which does not list it any more"
+            yield Diagnostic("GLM537", message, span=Span(str(folder)), hint="remove it with `git rm -r`, or list it")
+    if lock.outdated(old, new):
+        notes = tuple(r for output in sorted(listed) for r in lock.reasons(old, new, output))
+        yield Diagnostic("GLM536", f"`{path}` is out of date", span=Span(path), notes=notes, hint=hint)
+
+
+def fix(report: Report, space: Workspace | None) -> None:
+    """Rewrite what differs and is ours, and the lock file; WriteError for what is in the way."""
+    for checked in report.checked:
+        checked.fix()
+    if space is not None:
+        rendered = tuple(c.rendered for c in report.checked)
+        write_file(space.folder / lock.FILE, lock.text(gitops.locked(rendered)))
