@@ -411,6 +411,52 @@ def test_digests_are_those_of_the_revision(repo: Repository, run: Run) -> None:
     assert "error[GLM610]" in run("diff", "prod.yaml@HEAD").err
 
 
+WORKSPACE = """\
+apiVersion: glmdeploy-workspace/v1
+defaults: {serving: {context: %s}}
+environments: {staging: {serving: {port: 9000}}}
+deployments: [{profile: sub/prod.yaml, output: out}]
+"""
+
+
+def test_a_revision_has_the_workspace_and_the_base_of_its_time(
+    repo: Repository, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = "extends: ../base.yaml\n" + HEAD
+    repo.commit(glmdeploy=WORKSPACE % "64K", base=SGLANG.replace("name: t", "name: base"), **{"sub/prod": profile})
+    repo.git("update-ref", "refs/remotes/origin/main", "HEAD")  # a revision whose name holds a slash
+    for rev in ("main", "origin/main"):
+        assert run("diff", f"sub/prod.yaml@{rev}", "--exit-code").code == 0
+    assert run("diff", "sub/prod.yaml@main", "--environment", "staging", "--exit-code").code == 0
+    plain = run("diff", "sub/prod.yaml@main", "base.yaml@main", "--format", "json").json
+    assert "context" not in [p["name"] for p in plain["plan"]]
+    repo.write("glmdeploy.yaml", WORKSPACE % "32K")
+    repo.write("base.yaml", (repo.folder / "base.yaml").read_text() + "env: {NCCL_DEBUG: INFO}\n")
+    monkeypatch.chdir(repo.folder / "sub")
+    found = run("diff", "prod.yaml@main", "--format", "json").json
+    assert [(k["name"], k["before"], k["after"]) for k in found["profile"]] == [
+        ("serving.context", "64K", "32K"),
+        ("env.NCCL_DEBUG", "", "INFO"),
+    ]
+    assert found["plan"][0]["name"] == "context"
+    (repo.folder / "sub/prod.yaml").unlink()
+    assert run("diff", "prod.yaml@main", "prod.yaml@origin/main", "--exit-code").code == 0
+
+
+def test_an_error_of_a_revision_names_it(repo: Repository, run: Run) -> None:
+    repo.commit(glmdeploy=WORKSPACE % "64K", prod=f"extends: gone.yaml\n{HEAD}", ok=SGLANG)
+    repo.write("gone.yaml", SGLANG)  # on disk, and not in the revision
+    missing = run("diff", "prod.yaml@main")
+    assert (missing.code, "error[GLM020]" in missing.err, "prod.yaml@main:1:" in missing.err) == (1, True, True)
+    unknown = run("diff", "ok.yaml@main", "--environment", "nope")
+    assert (unknown.code, "error[GLM021]" in unknown.err, "glmdeploy.yaml@main:" in unknown.err) == (1, True, True)
+    pipeline.render(judged(SGLANG)).write(repo.folder / "out")
+    repo.commit()
+    for side in ("out", "out@main"):
+        refused = run("diff", side, "out", "--environment", "staging")
+        assert (refused.code, "error[GLM021]" in refused.err) == (1, True)
+
+
 # --- bundles -------------------------------------------------------------------------------------------
 
 

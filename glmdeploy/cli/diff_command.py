@@ -7,6 +7,7 @@ import sys
 import click
 
 from glmdeploy.cli import talk
+from glmdeploy.cli.options import environment_option, workspace_option
 from glmdeploy.diagnostics import ProfileError
 from glmdeploy.difference import compare, json_form, markdown, text
 from glmdeploy.difference.revisions import split
@@ -28,11 +29,23 @@ FORMS = {"text": text.render, "markdown": markdown.render, "json": json_form.ren
 )
 @click.option("--text", "with_text", is_flag=True, help="Also show unified diffs of the files.")
 @click.option("--exit-code", is_flag=True, help="End with exit code 3 when anything differs.")
-def command(before: str, after: str | None, form: str, with_text: bool, exit_code: bool) -> None:
+@environment_option
+@workspace_option
+def command(
+    before: str,
+    after: str | None,
+    *,
+    form: str,
+    with_text: bool,
+    exit_code: bool,
+    environment: str | None,
+    workspace: str | None,
+) -> None:
     """Compare two profiles, revisions or bundles in terms of the plan.
 
     A and B are profiles (files, or names of shipped ones) or folders of bundles;
-    PATH@REV is a profile or a bundle as it stood in a revision of git. Without
+    PATH@REV is a profile or a bundle as it stood in a revision of git, a profile
+    with its workspace and what it extends as they stood there. Without
     B, A@REV is compared with what is on disk. Verdict, layout, memory, options,
     environment, diagnostics, Kubernetes objects and Compose services are
     compared, then files. Values that look like secrets are never shown. Of a
@@ -43,6 +56,7 @@ def command(before: str, after: str | None, form: str, with_text: bool, exit_cod
     Examples:
       glmdeploy diff staging.yaml prod.yaml
       glmdeploy diff prod.yaml@main
+      glmdeploy diff prod.yaml@main --environment staging
       glmdeploy diff prod.yaml@v1.2 prod.yaml@HEAD --text
       glmdeploy diff deploy/glm@origin/main deploy/glm --exit-code
       glmdeploy diff prod.yaml@main --format markdown > comment.md
@@ -51,7 +65,9 @@ def command(before: str, after: str | None, form: str, with_text: bool, exit_cod
         path, rev = split(before)
         if after is None and not rev:
             raise click.UsageError("give A and B, or one of them as PATH@REV")
-        difference = compare(open_side(before), open_side(path if after is None else after))
+        names = (before, path if after is None else after)
+        sides = [open_side(n, environment=environment or "", workspace_file=workspace) for n in names]
+        difference = compare(*sides)
     except ProfileError as error:
         talk.stop(error.diagnostics)
     talk.put(FORMS[form](difference, text=with_text), "xmlcharrefreplace" if form == "markdown" else "backslashreplace")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from glmdeploy.difference.files import FileDelta
     from glmdeploy.difference.objects import ThingDelta
     from glmdeploy.difference.plans import MemoryDelta
+    from glmdeploy.forms.diff import SideForm
     from glmdeploy.pipeline import Outcome
 
 __all__ = ["Difference", "Files", "Side", "compare"]
@@ -41,7 +42,7 @@ class Side:
         """Whether nothing is rendered of it."""
         return bool(self.errors)
 
-    def as_json(self) -> dict[str, str | bool]:
+    def as_json(self) -> SideForm:
         """The members of the JSON form, in order."""
         return {"name": self.name, "kind": self.kind, "verdict": self.verdict, "refused": self.refused}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from glmdeploy.forms.diff import DeltaForm
     from glmdeploy.forms.upgrade import ChangeForm
 
 RENAMED, REMOVED, ADDED, CHANGED, DEFAULT, KEPT = "renamed", "removed", "added", "changed", "new default", "kept"
@@ -64,7 +65,7 @@ class Delta:
     why: str = ""
     by: int = 0
 
-    def as_json(self) -> dict[str, str | int]:
+    def as_json(self) -> DeltaForm:
         """The members of the JSON form, in order."""
         return {
             "name": self.name,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from glmdeploy.difference.plans import Figures
+    from glmdeploy.forms.diff import FileForm
 
 # Values of a Secret may be folded, quoted or wrapped, and the YAML broken: no line of such a file is shown.
 _SECRET = re.compile(r"[\"']?\bkind[\"']?\s*:\s*[\"']?Secret\b")
@@ -48,7 +49,7 @@ class FileDelta:
     why: str = ""
     diff: tuple[str, ...] = field(default=(), repr=False)
 
-    def as_json(self) -> dict[str, str | int]:
+    def as_json(self) -> FileForm:
         """The members of the JSON form, in order."""
         return {
             "path": self.path,

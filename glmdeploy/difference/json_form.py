@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from glmdeploy.difference.view import sentence
 
 if TYPE_CHECKING:
     from glmdeploy.difference import Difference
+    from glmdeploy.difference.files import FileDelta
+    from glmdeploy.forms.diff import DiffForm, FileForm
 
-FORMAT = "glmdeploy-diff/v1"
+FORMAT: Final = "glmdeploy-diff/v1"
 
 
 def render(d: Difference, *, text: bool = False) -> str:
     """The object; with ``text``, unified diffs of the files in it."""
-    data = {
+    data: DiffForm = {
         "format": FORMAT,
         "before": d.before.as_json(),
         "after": d.after.as_json(),
@@ -30,7 +32,14 @@ def render(d: Difference, *, text: bool = False) -> str:
         "ports": [x.as_json() for x in d.ports],
         "kubernetes": [x.as_json() for x in d.kubernetes],
         "compose": [x.as_json() for x in d.compose],
-        "files": [{**x.as_json(), **({"diff": list(x.diff)} if text else {})} for x in d.files],
+        "files": [_file(x, text=text) for x in d.files],
         "uncompared": list(d.uncompared),
     }
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _file(delta: FileDelta, *, text: bool) -> FileForm:
+    data = delta.as_json()
+    if text:
+        data["diff"] = list(delta.diff)
+    return data

@@ -21,6 +21,7 @@ from glmdeploy.manifests.objects import LONG_RUNNING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from glmdeploy.forms.diff import ThingForm
     from glmdeploy.manifests.document import Node
 
 _YAML = (".yaml", ".yml")
@@ -67,7 +68,7 @@ class ThingDelta:
     fields: tuple[Delta, ...] = ()
     why: str = ""
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> ThingForm:
         """The members of the JSON form, in order."""
         return {
             "name": self.name,

@@ -18,9 +18,11 @@ from glmdeploy.units import plural
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from glmdeploy.forms.diff import MemoryDeltaForm
     from glmdeploy.pipeline import Outcome
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
+    from glmdeploy.weights import Weights
 
 Figures = dict[str, str | int]
 _SERVERS = ("server", "leader")  # whichever a deployment has, it answers the requests
@@ -60,7 +62,7 @@ class MemoryDelta:
         first, last = self.stages[0], self.stages[-1]
         return f"stage {first}" if first == last else f"stages {first}-{last}"
 
-    def as_json(self) -> dict[str, str | int | list[int]]:
+    def as_json(self) -> MemoryDeltaForm:
         """The members of the JSON form, in order."""
         return {
             "stages": list(self.stages),
@@ -95,12 +97,10 @@ def figures(outcome: Outcome) -> Figures:
 
 def _asked(plan: Plan) -> Figures:
     spec = plan.spec
-    weights = spec.weights
-    revision = f" at {weights.revision}" if weights.revision else ""
     found: Figures = {
         "verdict": plan.verdict.value,
         "checkpoint": spec.checkpoint.id,
-        "weights": weights.path or (f"claim {weights.claim}" if weights.claim else weights.hub + revision),
+        "weights": _place(spec.weights),
         "framework": spec.framework.id,
         "version": str(spec.version),
     }
@@ -109,6 +109,14 @@ def _asked(plan: Plan) -> Figures:
         if common.driver(spec):
             found["driver"] = f"R{common.driver(spec)}"
     return found | {"GPU": spec.cluster.gpu.id, "GPUs": spec.cluster.gpus, "hosts": plan.hosts}
+
+
+def _place(weights: Weights) -> str:
+    """Where the weights are, and what fills the folder."""
+    revision = f" at {weights.revision}" if weights.revision else ""
+    claim = f"claim {weights.claim}" if weights.claim else ""
+    folder = f"{weights.path}, from {weights.store}" if weights.store else weights.path
+    return folder or claim or (f"image {weights.oci}" if weights.oci else weights.hub + revision)
 
 
 def _running(plan: Plan) -> Figures:

@@ -81,6 +81,14 @@ class Revision:
             raise _refused("GLM043", message, self.name, hint)
         return found
 
+    def above(self, name: str) -> str | None:
+        """The path, from the file itself, to the nearest ``name`` in its folder or above it in the repository."""
+        prefix = self._run(["rev-parse", "--show-prefix"], b"", "GLM041").decode(errors="replace").rstrip("\n")
+        depth = len(Path(os.path.normpath(prefix + self._start)).parts)
+        ways = ["../" * count + name for count in range(1, depth + 1)]
+        found = zip(ways, self.read(*ways), strict=True)
+        return next((way for way, blob in found if blob and blob.kind == "blob"), None)
+
     def _resolve(self, *, shallow: bool) -> str:
         out = self._run(["cat-file", "--batch-check"], f"{self.rev}^{{commit}}\n".encode(), "GLM047")
         oid, _, kind = out.decode(errors="replace").strip().partition(" ")

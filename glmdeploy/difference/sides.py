@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glmdeploy import images, pipeline, source
+from glmdeploy import images, pipeline, source, workspace
 from glmdeploy.bundle import FORMAT, MANIFEST, inside
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
 from glmdeploy.difference.files import Files
@@ -20,35 +20,82 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from glmdeploy.pipeline import Outcome
+    from glmdeploy.source import Source
 
     Reader = Callable[[Sequence[str]], Mapping[str, bytes]]
 
 
-def open_side(text: str) -> Outcome | Files:
-    """The profile or the bundle that ``text`` names; ProfileError with a GLM0xx code when it cannot be read."""
+def open_side(text: str, *, environment: str = "", workspace_file: str | None = None) -> Outcome | Files:
+    """The profile or the bundle that ``text`` names; ProfileError with a GLM0xx code when it cannot be read.
+
+    A profile takes what the workspace adds: on disk, or as both stood in the revision.
+    """
     path, rev = split(text)
     if rev:
-        return _revision(Revision(path, rev))
+        return _revision(Revision(path, rev), environment, workspace_file)
     if os.path.isdir(path):  # noqa: PTH112  False where permission is missing
+        _alone(path, environment, workspace_file)
         return _bundle(path, lambda names: _on_disk(Path(path), names))
-    outcome = pipeline.judge(pipeline.open_profile(path))
+    outcome = pipeline.judge(pipeline.open_profile(path, environment=environment, workspace=workspace_file))
     return replace(outcome, source=replace(outcome.source, path=path))  # a shipped profile by its name
 
 
-def _revision(revision: Revision) -> Outcome | Files:
+def _revision(revision: Revision, environment: str, workspace_file: str | None) -> Outcome | Files:
     found = revision.only()
     if found.kind == "tree":
+        _alone(revision.name, environment, workspace_file)
 
         def reader(names: Sequence[str]) -> Mapping[str, bytes]:
             blobs = zip(names, revision.read(*names), strict=True)
             return {name: blob.data for name, blob in blobs if blob and blob.kind == "blob"}
 
         return _bundle(revision.name, reader)
-    document = source.parse(revision.name, _text(revision.name, found.data))
-    beside = revision.read(f"../{images.LOCK}")[0]
-    lock = f"{Path(revision.path).parent / images.LOCK}@{revision.rev}"
-    digests = images.parse(lock, _text(lock, beside.data)) if beside else {}
-    return pipeline.judge(document, digests=digests)
+    try:
+        document = workspace.document(
+            revision.path, environment=environment, workspace=workspace_file, reader=_reader(revision)
+        )
+        digests = _digests(revision, [revision.path, *(layer.path for _, layer in reversed(document.layers))])
+    except ProfileError as error:
+        raise ProfileError([replace(d, span=d.span and _named(d.span, revision)) for d in error.diagnostics]) from None
+    spans = {at: _named(span, revision) for at, span in document.spans.items()}
+    return pipeline.judge(replace(document, path=revision.name, spans=spans), digests=digests)
+
+
+def _alone(name: str, environment: str, workspace_file: str | None) -> None:
+    """Refuse what only profiles have."""
+    if environment or workspace_file:
+        message = f"`{name}` is a bundle: environments and workspaces belong to profiles"
+        raise _refused("GLM021", message, name)
+
+
+def _named(span: Span, revision: Revision) -> Span:
+    """A place of a file as it stood in the revision."""
+    return replace(span, path=f"{span.path}@{revision.rev}")
+
+
+def _reader(revision: Revision) -> workspace.Reader:
+    """Reads the files of a repository under the paths that they have on disk."""
+
+    def read(path: str) -> Source:
+        blob = revision.read(os.path.relpath(path, revision.path))[0]
+        if blob is None or blob.kind != "blob":
+            raise _refused("GLM001", f"cannot read `{path}`: it is not in revision `{revision.rev}`", path)
+        return source.parse(path, _text(path, blob.data))
+
+    def find(path: str) -> str | None:
+        way = revision.above(workspace.FILE)
+        return os.path.normpath(os.path.join(path, way)) if way else None  # noqa: PTH118  `..` of a file's own path
+
+    return workspace.Reader(read, find)
+
+
+def _digests(revision: Revision, files: Sequence[str]) -> Mapping[str, str]:
+    """The image digests beside the first of these files that has some beside it."""
+    locks = dict.fromkeys(str(Path(file).parent / images.LOCK) for file in files)
+    for lock, blob in zip(locks, revision.read(*(os.path.relpath(k, revision.path) for k in locks)), strict=True):
+        if blob and blob.kind == "blob":
+            return images.parse(lock, _text(lock, blob.data))
+    return {}
 
 
 def _text(name: str, data: bytes) -> str:
