@@ -7,6 +7,7 @@ understandable without colour. JSON holds the same members and never null.
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,11 @@ class Span:
     column: int = 0
     width: int = 1
     text: str = ""
+
+    @property
+    def end_column(self) -> int:
+        """The column behind the last character, on the same line; 0 without a line."""
+        return self.column + self.width if self.line else 0
 
 
 @dataclass(frozen=True)
@@ -165,9 +171,10 @@ def _printable(d: Diagnostic) -> Diagnostic:
 
 
 def _one(d: Diagnostic, *, colour: bool, width: int) -> str:
+    caret = _caret(d.span) if d.span else ""
     d = _printable(d)
     head = f"{d.level.value}[{d.code}]"
-    lines = [_broken(f"{head}: {d.message}", width, 4), *_place(d)]
+    lines = [_broken(f"{head}: {d.message}", width, 4), *_place(d, caret)]
     lines += [_broken(f"  = note: {note}", width, 10) for note in d.notes]
     if d.hint:
         lines.append(_broken(f"  = hint: {d.hint}", width, 10))
@@ -181,14 +188,28 @@ def _broken(line: str, width: int, indent: int) -> str:
     return textwrap.fill(line, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
 
 
-def _place(d: Diagnostic) -> list[str]:
+def _caret(span: Span) -> str:
+    """The line of carets below the quoted one: a tab below a tab, two columns below a wide character, none below a mark."""
+    start = span.column - 1
+    before = "".join("\t" if c == "\t" else " " * _columns(c) for c in span.text[:start].ljust(start))
+    return before + "^" * max(1, sum(map(_columns, span.text[start : start + span.width].ljust(span.width))))
+
+
+def _columns(character: str) -> int:
+    """How many columns a terminal gives to a character."""
+    if unicodedata.combining(character):
+        return 0
+    shown = printable(character)
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else len(shown)
+
+
+def _place(d: Diagnostic, caret: str) -> list[str]:
     span = d.span
     if span is None:
         return [f"  = {d.label}"] if d.label else []
     if not span.line:
         return [f"  --> {span.path}"] + ([f"  = {d.label}"] if d.label else [])
     gutter = " " * len(str(span.line))
-    caret = " " * (span.column - 1) + "^" * max(1, span.width)
     return [
         f"{gutter} --> {span.path}:{span.line}:{span.column}",
         f"{gutter} |",

@@ -51,6 +51,7 @@ EXAMPLES: dict[str, object] = {
     "serving.port": 8_080,
     "serving.served_names": ["glm-5.2"],
     "kubernetes": {"namespace": "llm", "storage_class": "fast"},
+    "kubernetes.labels": {"example.com/team": "inference"},
     "kubernetes.storage_class": "fast",
     "kubernetes.cache_size": "20 GiB",
     "kubernetes.cache_storage_class": "fast",

@@ -20,6 +20,8 @@ _SLURM_TIME = "([0-9]+(:[0-9][0-9]){0,2}|[0-9]+-[0-9]+(:[0-9][0-9]){0,2}|UNLIMIT
 _ENV_NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _LABEL_VALUE = "([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?"
 _RESOURCE = "([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+# labels by which our selectors and the controllers find pods
+_OURS = r"role|job-name|controller-uid|pod-template-hash|controller-revision-hash|glmdeploy/.*|([a-z0-9.-]+\.)?(kubernetes|k8s)\.io/.*"
 _WEB = r"https?://[^\s/@]+(/[^\s@]*)?"
 _LOGIN = "://[^/@]*:[^/@]*@"
 # What `units` reads: an amount with a fraction, a unit of bytes in any case; and that an amount is not zero.
@@ -148,6 +150,17 @@ def labels(pairs: dict[str, str]) -> dict[str, str]:
         if not re.fullmatch(_RESOURCE, key) or not re.fullmatch(_LABEL_VALUE, value):
             raise ValueError(f"`{key}: {value}` is not a label")
     return pairs
+
+
+@says(
+    propertyNames={"pattern": f"^(?!({_OURS})$){_RESOURCE}$"},
+    additionalProperties={"type": "string", "pattern": f"^{_LABEL_VALUE}$"},
+)
+def own_labels(pairs: dict[str, str]) -> dict[str, str]:
+    """Labels that select nothing of ours; ValueError otherwise."""
+    if taken := next((key for key in pairs if re.fullmatch(_OURS, key)), None):
+        raise ValueError(f"`{taken}` is a label that glmdeploy or a controller sets")
+    return labels(pairs)
 
 
 @says(pattern=rf"^(?!.*{_LOGIN}).*\S")

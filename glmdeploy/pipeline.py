@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glmdeploy import catalog, images, manifests, resources, rules, source, targets
+from glmdeploy import catalog, ignores, images, manifests, resources, rules, source, targets
 from glmdeploy import workspace as workspaces
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span, has_errors
 from glmdeploy.frameworks import ENGINES, LAUNCH
 from glmdeploy.planner import make_plan
-from glmdeploy.profile import API_VERSION, as_yaml, parse
+from glmdeploy.profile import as_yaml, parse
 from glmdeploy.spec import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from glmdeploy.bundle import Bundle
+    from glmdeploy.ignores import Settled, Silenced
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
     from glmdeploy.profile import Profile
@@ -37,6 +36,7 @@ class Outcome:
     plan: Plan | None
     processes: tuple[Process, ...]
     found: tuple[Diagnostic, ...]
+    silenced: tuple[Silenced, ...] = ()  # what a comment in the profile takes out of ``found``
 
     @property
     def refused(self) -> bool:
@@ -82,11 +82,28 @@ def judge(
             locked = images.locked(document, images_lock) if digests is None else tuple(digests.items())
         spec = replace(spec, digests=locked) if for_targets else replace(spec, targets=())
     except ProfileError as error:
-        return Outcome(document, profile, None, (), document.place(error.diagnostics))
+        settled = _settled(document, error.diagnostics, whole=False)
+        return Outcome(document, profile, None, (), settled.shown, settled.silenced)
     plan = make_plan(spec, ENGINES[spec.framework.id])
     processes = LAUNCH[spec.framework.id](plan) if plan.launchable else ()
-    found = document.place((*spec.found, *rules.check(plan, processes)))
-    return Outcome(document, profile, plan, () if has_errors(found) else processes, found)
+    settled = _settled(document, (*spec.found, *rules.check(plan, processes)), whole=for_targets)
+    found = settled.shown
+    return Outcome(document, profile, plan, () if has_errors(found) else processes, found, settled.silenced)
+
+
+def _settled(document: Source, found: Iterable[Diagnostic], *, whole: bool) -> Settled:
+    """Findings in their places, less what comments silence, and what is wrong with the comments.
+
+    Whether a comment silences anything shows only in ``whole`` runs of every rule over the file as it is written; in a
+    workspace, what it silences may show in another environment only.
+    """
+    settled = document.settle(found)
+    if not document.ignores:
+        return settled
+    own = [i for i in document.ignores if i.span.path == document.path]
+    whole = whole and document.as_written and not document.layers
+    problems = ignores.problems(own, settled, rules.pages(), whole=whole)
+    return replace(settled, shown=(*settled.shown, *problems))
 
 
 def render(outcome: Outcome) -> Bundle:
@@ -117,56 +134,3 @@ def lint(name: str) -> list[Diagnostic]:
         return list(judge(open_profile(name)).found)
     except ProfileError as error:
         return list(error.diagnostics)
-
-
-def lint_bundle(path: str) -> tuple[list[str], list[Diagnostic]]:
-    """The files below a folder that the checker of manifests judged, and what it says; never raises for bad input."""
-    return manifests.folder(path)
-
-
-_OURS = re.compile(rb"^apiVersion:\s*[\"']?glmdeploy/", re.MULTILINE)
-
-
-def find_profiles(paths: Iterable[str]) -> tuple[list[str], list[Diagnostic]]:
-    """The profiles that paths name: files as they are, folders searched; and what is wrong with the paths."""
-    names: list[str] = []
-    found: list[Diagnostic] = []
-    for path in paths:
-        if not os.path.isdir(path):  # noqa: PTH112  False where permission is missing
-            names.append(path)
-            continue
-        below = _below(Path(path), found)
-        if not below:
-            found.append(
-                Diagnostic(
-                    "GLM017",
-                    f"no profile below `{path}`",
-                    span=Span(path),
-                    hint=f"a profile starts with `apiVersion: {API_VERSION}`",
-                )
-            )
-        names += below
-    return list(dict.fromkeys(names)), found
-
-
-def _below(folder: Path, found: list[Diagnostic]) -> list[str]:
-    names = []
-    for root, folders, files in os.walk(folder, onerror=lambda e: found.append(_unreadable(e))):
-        folders.sort()
-        for file in sorted(files):
-            path = Path(root, file)
-            if path.suffix not in {".yaml", ".yml"} or not path.is_file():
-                continue
-            try:
-                with path.open("rb") as opened:
-                    ours = _OURS.search(opened.read(source.MAX_BYTES))
-            except OSError as error:
-                found.append(_unreadable(error))
-                continue
-            if ours:
-                names.append(str(path))
-    return names
-
-
-def _unreadable(error: OSError) -> Diagnostic:
-    return Diagnostic("GLM001", f"cannot read `{error.filename}`: {error.strerror}", span=Span(str(error.filename)))

@@ -322,7 +322,7 @@ def keys(at: KeyPath) -> list[str]:
 
 def is_map(at: KeyPath) -> bool:
     """Whether the profile key at ``at`` maps names of the user's own, which may hold dots."""
-    return at in {("env",), ("kubernetes", "node_labels")}
+    return at in {("env",), ("kubernetes", "labels"), ("kubernetes", "node_labels")}
 
 
 def _flat(annotation: Any) -> set[Any]:

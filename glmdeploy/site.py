@@ -19,6 +19,7 @@ from glmdeploy.fields import (
     dns_name,
     git_address,
     labels,
+    own_labels,
     resource_name,
     web_address,
 )
@@ -30,6 +31,8 @@ _Label = Annotated[str, AfterValidator(dns_label)]
 _Name = Annotated[str, AfterValidator(dns_name)]
 _Resource = Annotated[str, AfterValidator(resource_name)]
 _Address = Annotated[str, AfterValidator(web_address)]
+_Labels = Annotated[dict[str, str], AfterValidator(labels)]
+_OwnLabels = Annotated[dict[str, str], AfterValidator(own_labels)]
 _Id = Annotated[int, Field(ge=0, le=2_147_483_647)]
 
 
@@ -37,6 +40,9 @@ class KubernetesSection(Strict):
     """The Kubernetes cluster's own names and habits."""
 
     namespace: _Label = Field("llm", description="Namespace of every object.")
+    labels: _OwnLabels = Field(
+        default_factory=dict, description="Further labels of every object and pod, such as a team or a cost centre."
+    )
     storage_class: _Name | None = Field(None, description="StorageClass of the weights' claim that the bundle makes.")
     access_mode: AccessMode | None = Field(
         None,
@@ -64,9 +70,7 @@ class KubernetesSection(Strict):
     gpu_products: Annotated[tuple[_Resource, ...], Field(strict=False)] = Field(
         (), description="Values of the nodes' GPU product label, where they differ from the catalogue's."
     )
-    node_labels: Annotated[dict[str, str], AfterValidator(labels)] = Field(
-        default_factory=dict, description="Further labels that a node must have."
-    )
+    node_labels: _Labels = Field(default_factory=dict, description="Further labels that a node must have.")
     topology_key: _Resource | None = Field(
         None, description="Node label of a rack or block: ranks of one group prefer to share its value."
     )

@@ -8,34 +8,41 @@ options is a `Source` too; its positions are option names.
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
+from glmdeploy import ignores, lines
+from glmdeploy.diagnostics import Diagnostic, Span
+from glmdeploy.lines import Places
+from glmdeploy.tree import Walk, load, plain_data, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from glmdeploy.diagnostics import KeyPath
+    from glmdeploy.ignores import Ignore, Settled
 
 MAX_BYTES = 1_048_576  # a profile is a page; a megabyte is a mistake or an attack
-MAX_NODES = 20_000  # aliases can multiply a small file without end
-MAX_DEPTH = 50  # no profile nests a tenth of that
-_DIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+controls = lines.controls
 
 
 @dataclass(frozen=True)
 class Source:
-    """A parsed document: its plain data and where each key stands."""
+    """A parsed document: its plain data, where each key stands, and the comments that silence findings."""
 
     path: str
     data: dict[str, Any]
     lines: tuple[str, ...] = ()
     spans: Mapping[KeyPath, Span] = field(default_factory=dict)
+    ignores: tuple[Ignore, ...] = ()
     layers: tuple[tuple[str, Source], ...] = ()  # what it was laid over each other from, weakest first
+
+    @property
+    def as_written(self) -> bool:
+        """Whether all of it stands in files, so that no command-line option has changed what rules judge."""
+        return all(span.line for span in self.spans.values())
 
     def locate(self, at: KeyPath) -> Span | None:
         """The place of ``at``, or of its nearest parent that the document holds."""
@@ -45,13 +52,17 @@ class Source:
         return Span(self.path, 1, 1, 1, self.lines[0]) if self.lines else None
 
     def place(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-        """The diagnostics with key paths turned into file, line and column."""
+        """The diagnostics with key paths turned into file, line and column, less those that a comment silences."""
+        return self.settle(found).shown
+
+    def settle(self, found: Iterable[Diagnostic]) -> Settled:
+        """The diagnostics with key paths turned into file, line and column, and apart those that a comment silences."""
         placed = [d if d.span else replace(d, span=_shown(self.locate(d.at), hide=d.hide)) for d in found]
         hidden = [d.span for d in placed if d.hide and d.span and d.span.line]
         masked = {span.line: span.text for span in sorted(hidden, key=lambda s: -s.column)}  # the leftmost one counts
         values = [self._value(d.at) for d in placed if d.hide]
         secrets = [s for v in values if (s := v.partition("=")[2] if v.startswith("-") else v)]
-        return tuple(_masked(d, masked, secrets) for d in placed)
+        return ignores.settle([_masked(d, masked, secrets) for d in placed], self.ignores)
 
     def _value(self, at: KeyPath) -> str:
         """The text at ``at``, or an empty string."""
@@ -90,25 +101,25 @@ def read(path: Path) -> Source:
 
 def parse(name: str, text: str) -> Source:
     """Parse YAML text that was read from ``name``; ProfileError with a GLM0xx code otherwise."""
-    lines = tuple(text.splitlines())
+    places = Places(name, text)
     refuse_controls(name, text)
-    tree = _load(name, text)
+    tree, scalars = load(places)
     if tree is None:
-        raise _refused(
+        raise refused(
             "GLM005",
             "the file is empty",
             Span(name, 1, 1),
             hint="`glmdeploy list profiles` shows what a profile looks like",
         )
     if not isinstance(tree, dict):
-        raise _refused(
+        raise refused(
             "GLM006",
             "the document is not a mapping of keys to values",
-            Span(name, 1, 1, 1, lines[0] if lines else ""),
+            Span(name, 1, 1, 1, places.line(1)),
         )
     spans: dict[KeyPath, Span] = {}
-    data = _plain(tree, (), _Walk(name, lines, spans))
-    return Source(name, data, lines, spans)
+    data = plain_data(tree, (), Walk(places, scalars, spans))
+    return Source(name, data, places.lines, spans, ignores.read(name, text))
 
 
 def from_options(data: dict[str, Any], options: Mapping[KeyPath, str]) -> Source:
@@ -116,18 +127,12 @@ def from_options(data: dict[str, Any], options: Mapping[KeyPath, str]) -> Source
     return Source("command line", data, (), {at: Span(text) for at, text in options.items()})
 
 
-def controls(text: str) -> str:
-    """The names of control and bidirectional characters in ``text``, for a message; empty when clean."""
-    bad = [c for c in text if c in _DIRECTIONAL or (unicodedata.category(c) in {"Cc", "Cs"} and c != "\t")]
-    return ", ".join(dict.fromkeys(f"U+{ord(c):04X}" for c in bad))
-
-
 def text(path: Path) -> str:
     """The text of a UTF-8 file of reasonable size; ProfileError with a GLM00x code otherwise."""
     span = Span(str(path))
     try:
         if path.is_dir():
-            raise _refused(
+            raise refused(
                 "GLM001",
                 f"`{path}` is a directory, not a profile",
                 span,
@@ -136,157 +141,28 @@ def text(path: Path) -> str:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
-            raise _refused("GLM006", f"the file is larger than {MAX_BYTES:,} bytes", span)
+            raise refused("GLM006", f"the file is larger than {MAX_BYTES:,} bytes", span)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise _refused("GLM001", f"cannot read `{path}`: {reason}", span) from None
+        raise refused("GLM001", f"cannot read `{path}`: {reason}", span) from None
     except ValueError as error:  # a NUL in the name
-        raise _refused("GLM001", f"cannot read the file: {error}", span) from None
+        raise refused("GLM001", f"cannot read the file: {error}", span) from None
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _refused("GLM002", f"the file is not UTF-8 (byte {error.start})", span) from None
+        raise refused("GLM002", f"the file is not UTF-8 (byte {error.start})", span) from None
 
 
 def refuse_controls(name: str, text: str) -> None:
     """ProfileError with GLM014 at the first control or bidirectional character."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines.split(text), 1):
         if bad := controls(line):
             column = next(i for i, c in enumerate(line, 1) if controls(c))
-            # repr: the line itself must not reach a terminal as it is
-            raise _refused(
+            raise refused(
                 "GLM014",
                 f"a control or bidirectional character is not allowed: {bad}",
-                Span(name, number, column, 1, ascii(line)[1:-1]),
+                Span(name, number, column, 1, line),
             )
-
-
-def _load(name: str, text: str) -> Any:
-    from ruamel.yaml import YAML  # noqa: PLC0415  slow to import, and only needed for files
-    from ruamel.yaml.constructor import DuplicateKeyError  # noqa: PLC0415
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
-
-    try:
-        _refuse_unusual(name, text)
-        return YAML(typ="rt", pure=True).load(StringIO(text))
-    except DuplicateKeyError as error:
-        message = str(error.problem).partition(" with value")[0].replace('"', "`")
-        raise _refused("GLM004", message, _mark(name, text, error.problem_mark), hint="keep one of the two") from None
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = " ".join(str(error.problem or error.context or "not valid YAML").split())
-        raise _refused("GLM003", f"not valid YAML: {problem}", _mark(name, text, mark)) from None
-    except RecursionError:
-        raise _refused("GLM006", "the document is nested too deeply", Span(name, 1, 1)) from None
-    except (YAMLError, ValueError, OverflowError) as error:
-        problem = " ".join(str(error).split())[:200]
-        raise _refused("GLM003", f"not valid YAML: {problem}", Span(name, 1, 1)) from None
-
-
-def _refuse_unusual(name: str, text: str) -> None:
-    """Refuse tags and aliases inside their own anchor, before anything is constructed."""
-    from ruamel.yaml import YAML  # noqa: PLC0415  slow to import
-    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent  # noqa: PLC0415
-
-    opened: list[str | None] = []
-    for event in YAML(typ="rt", pure=True).parse(StringIO(text)):
-        if isinstance(event, CollectionEndEvent):
-            opened.pop()
-        if isinstance(event, AliasEvent) and event.anchor in opened:
-            raise _refused(
-                "GLM003", f"`*{event.anchor}` stands inside its own anchor", _mark(name, text, event.start_mark)
-            )
-        if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None:
-            raise _refused(
-                "GLM003", f"tag `{event.tag}` has no meaning in a profile", _mark(name, text, event.start_mark)
-            )
-        if isinstance(event, CollectionStartEvent):
-            opened.append(event.anchor)
-        if len(opened) > MAX_DEPTH:
-            raise _refused("GLM006", "the document is nested too deeply", _mark(name, text, event.start_mark))
-
-
-def _mark(name: str, text: str, mark: Any) -> Span:
-    if mark is None:
-        return Span(name, 1, 1)
-    lines = text.splitlines()
-    shown = lines[mark.line] if mark.line < len(lines) else ""
-    return Span(name, mark.line + 1, mark.column + 1, 1, shown)
-
-
-@dataclass
-class _Walk:
-    name: str
-    lines: tuple[str, ...]
-    spans: dict[KeyPath, Span]
-    left: int = MAX_NODES
-
-    def note(self, at: KeyPath, position: tuple[int, int], width: int) -> None:
-        line, column = position
-        text = self.lines[line] if line < len(self.lines) else ""
-        self.spans[at] = Span(self.name, line + 1, column + 1, max(1, width), text)
-
-    def count(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise _refused("GLM006", f"the document holds more than {MAX_NODES:,} values", Span(self.name, 1, 1))
-
-
-def _plain(node: Any, at: KeyPath, walk: _Walk) -> Any:
-    walk.count()
-    if isinstance(node, dict):
-        return _plain_map(node, at, walk)
-    if isinstance(node, list):
-        return _plain_list(node, at, walk)
-    return _scalar(node)
-
-
-def _plain_map(node: Any, at: KeyPath, walk: _Walk) -> dict[str, Any]:
-    plain: dict[str, Any] = {}
-    own_places = node.lc.data or {}  # none where a merge key brings everything along
-    for key, value in node.items():
-        here = (*at, str(key))
-        own = own_places.get(key)
-        if bad := controls(f"{key}{value if isinstance(value, str) else ''}"):
-            line = own[0] + 1 if own else 1
-            raise _refused(
-                "GLM014", f"a control or bidirectional character is not allowed: {bad}", Span(walk.name, line, 1)
-            )
-        if own is not None:
-            # place a scalar at its value, a group at its key
-            grouped = isinstance(value, dict | list)
-            walk.note(
-                here,
-                (own[0], own[1]) if grouped else (own[2], own[3]),
-                len(str(key)) if grouped else len(str(value)),
-            )
-        plain[str(key)] = _plain(value, here, walk)
-    return plain
-
-
-def _plain_list(node: Any, at: KeyPath, walk: _Walk) -> list[Any]:
-    plain: list[Any] = []
-    for index, value in enumerate(node):
-        own = node.lc.data.get(index)
-        if own is not None:
-            walk.note((*at, index), (own[0], own[1]), len(str(value)) if not isinstance(value, dict | list) else 1)
-        plain.append(_plain(value, (*at, index), walk))
-    return plain
-
-
-def _scalar(node: Any) -> Any:
-    if isinstance(node, bool) or node is None:
-        return node
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    if type(node).__name__ == "ScalarBoolean":
-        return bool(node)
-    return node  # a date, a set, a tagged value: the schema refuses it with its type's name
-
-
-def _refused(code: str, message: str, span: Span, hint: str = "") -> ProfileError:
-    return ProfileError([Diagnostic(code, message, span=span, hint=hint)])
 
 
 # Plain scalars that every YAML reader takes for a string; YAML 1.1 has more words for true and null than 1.2.
@@ -338,5 +214,6 @@ def plain(text: str) -> bool:
 
 def scalar(text: str) -> Any:
     """A YAML flow value, such as `8080`, `true`, `[a, b]` or `{path: /models}`; ProfileError when it is none."""
-    tree = _load("value", text)
-    return _plain(tree, (), _Walk("value", tuple(text.splitlines()), {}))
+    places = Places("value", text)
+    tree, scalars = load(places)
+    return plain_data(tree, (), Walk(places, scalars, {}))

@@ -151,7 +151,7 @@ def test_sections_of_free_names_are_known() -> None:
         if "dict" in str(field.annotation)
         for at in [(*at, name)]
     }
-    assert found == {("env",), ("kubernetes", "node_labels")}
+    assert found == {("env",), ("kubernetes", "labels"), ("kubernetes", "node_labels")}
     assert all(map(is_map, found))
 
 

@@ -541,3 +541,55 @@ def test_the_readme_shows_what_the_commands_print(
     _write(file, Path(file).read_text(encoding="utf-8").replace("replicas: 1", "replicas: 4"))
     result = run("check")
     assert shown("glmdeploy check") == result.out + result.err
+
+
+# --- edits ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("repository")
+def test_set_writes_into_the_profile_and_judges_it_with_what_it_extends(run: Callable[..., Result]) -> None:
+    assert run("set", "profiles/prod.yaml", "serving.port=9000").code == 0
+    assert Path("profiles/prod.yaml").read_text() == PROD.replace("kubernetes:", "serving:\n  port: 9000\nkubernetes:")
+    assert Path("profiles/dev.yaml").read_text() == DEV
+    refused = run("set", "profiles/prod.yaml", "layout.tp=7", "--environment", "prod")
+    assert refused.code == 1
+    assert "7" not in Path("profiles/prod.yaml").read_text()
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        (("set", "profiles/prod.yaml", "--unset", "serving.port"), "profiles/dev.yaml"),
+        (("set", "profiles/prod.yaml", "--unset", "kubernetes.image_mirror"), "glmdeploy.yaml"),
+        (("upgrade", "profiles/prod.yaml", "--to", "0.5.23", "--write"), "profiles/dev.yaml"),
+    ],
+)
+def test_an_edit_of_another_file_is_refused_and_names_it(
+    run: Callable[..., Result], words: tuple[str, ...], file: str
+) -> None:
+    _write("profiles/dev.yaml", DEV.replace("name: sglang", "name: sglang\n  version: 0.5.21"))
+    before = Path("profiles/prod.yaml").read_text()
+    result = run(*words)
+    assert (result.code, _codes(result)) == (1, ["GLM511"])
+    assert f"{file} brings it along" in " ".join(result.err.replace("`", "").split())
+    assert Path("profiles/prod.yaml").read_text() == before
+
+
+@pytest.mark.usefixtures("repository")
+def test_upgrade_writes_a_version_of_the_profile_s_own(run: Callable[..., Result]) -> None:
+    own = PROD + "framework:\n  version: 0.5.21 # ours\n"
+    _write("profiles/prod.yaml", own)
+    result = run("upgrade", "profiles/prod.yaml", "--to", "0.5.23", "--write", "--environment", "prod")
+    assert result.code == 0, result.err
+    assert Path("profiles/prod.yaml").read_text() == own.replace("0.5.21", "0.5.23")
+
+
+@pytest.mark.usefixtures("repository")
+def test_fixes_of_a_file_are_made_through_that_file_alone(run: Callable[..., Result]) -> None:
+    wrong = DEV.replace("serving:\n", "serving:\n  contxt: 64K\n")
+    _write("profiles/dev.yaml", wrong)
+    run("lint", "profiles/prod.yaml", "--fix")
+    assert (Path("profiles/dev.yaml").read_text(), Path("profiles/prod.yaml").read_text()) == (wrong, PROD)
+    run("lint", "profiles/dev.yaml", "--fix")
+    assert Path("profiles/dev.yaml").read_text() == wrong.replace("contxt", "context")

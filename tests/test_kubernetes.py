@@ -24,6 +24,7 @@ from test_external import run as run_tool
 from test_targets import LEADER, OF_THE_POD
 
 from glmdeploy import pipeline, report, source
+from glmdeploy.diagnostics import ProfileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -463,6 +464,34 @@ def test_58_an_air_gapped_site_names_its_mirrors(tmp_path: Path) -> None:
     assert environment(download)["HF_ENDPOINT"] == "https://hub.example.com"
 
 
+# --- labels of the site's own -------------------------------------------------------------------
+
+
+def test_labels_reach_every_object_and_pod_and_no_selector(tmp_path: Path) -> None:
+    own = {"example.com/team": "inference", "y": "1"}
+    objects = rendered(tmp_path, cluster=TWO_HOSTS, kubernetes={"labels": own})
+    plain = rendered(tmp_path, cluster=TWO_HOSTS)
+    assert [o["metadata"]["labels"].items() >= own.items() for o in objects.values()] == [True] * len(plain)
+    assert [p["metadata"]["labels"].items() >= own.items() for p in every_pod(objects)] == [True] * 3
+    for found in (*objects.values(), *every_pod(objects)):
+        for key in own:
+            del found["metadata"]["labels"][key]
+    assert _without_jobs(objects) == _without_jobs(plain)  # a job that differs has a name of its own
+
+
+def _without_jobs(objects: Objects) -> Objects:
+    return {name: found for name, found in objects.items() if found["kind"] != "Job"}
+
+
+@pytest.mark.parametrize(
+    "key", ["role", "app.kubernetes.io/name", "glmdeploy/replica", "job-name", "batch.kubernetes.io/x"]
+)
+def test_labels_that_select_pods_are_refused(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ProfileError) as refused:
+        rendered(tmp_path, kubernetes={"labels": {key: "x"}})
+    assert [(d.code, d.at) for d in refused.value.diagnostics] == [("GLM011", ("kubernetes", "labels"))]
+
+
 # --- what the site's keys change ----------------------------------------------------------------
 
 SITES: dict[str, dict[str, Any]] = {
@@ -479,6 +508,7 @@ SITES: dict[str, dict[str, Any]] = {
             "priority_class": "serving",
             "gpu_products": ["NVIDIA-H100"],
             "node_labels": {"pool": "llm"},
+            "labels": {"example.com/team": "inference", "y": "1"},
             "topology_key": "example.com/rack",
             "transport": "roce",
             "rdma_resource": "rdma/hca",

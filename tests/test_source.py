@@ -41,7 +41,7 @@ def _codes(path: Path) -> list[str]:
         pytest.param(b"a: 1\n  b: 2\n", "GLM003", id="bad-indentation"),
         pytest.param(b"\ta: 1\n", "GLM003", id="tab"),
         pytest.param(b"a: *nowhere\n", "GLM003", id="unknown-alias"),
-        pytest.param(b"--- 1\n--- 2\n", "GLM003", id="two-documents"),
+        pytest.param(b"--- 1\n--- 2\n", "GLM033", id="two-documents"),
         pytest.param(b"name: a\nname: b\n", "GLM004", id="duplicate-key"),
         pytest.param(b"- a\n", "GLM006", id="list"),
         pytest.param(b"text\n", "GLM006", id="scalar"),

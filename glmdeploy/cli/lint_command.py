@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import click
 
-from glmdeploy import argv, pipeline
-from glmdeploy.cli import fixing, talk
-from glmdeploy.diagnostics import Level, ProfileError
-
-if TYPE_CHECKING:
-    from glmdeploy.diagnostics import Diagnostic
-    from glmdeploy.forms.lint import LintForm
+from glmdeploy.cli import fixing, reports, talk
+from glmdeploy.diagnostics import Level
+from glmdeploy.lint import FORMATS, run
+from glmdeploy.lint.choice import Choice
+from glmdeploy.lint.search import find
 
 
 @click.command(name="lint")
@@ -28,12 +25,36 @@ if TYPE_CHECKING:
     help="With --argv: for which release. Default: the one that `render` takes.",
 )
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
+    "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="What to print."
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FMT=FILE",
+    callback=reports.outputs,
+    help="Also write a report in a format, such as sarif=lint.sarif; - prints; repeatable.",
+)
+@click.option(
+    "--severity",
+    type=click.Choice([level.value for level in Level]),
+    default=Level.NOTE.value,
     show_default=True,
-    help="For people, or for programs.",
+    help="The least level that is said and counted.",
+)
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="CODES",
+    callback=reports.codes,
+    help="Say these codes alone, such as GLM2,GLM305. Errors that keep rules from running (GLM0, GLM1) stay.",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="CODES",
+    callback=reports.codes,
+    help="Leave out warnings and notes with these codes. Errors stay.",
 )
 @click.option("--fix", is_flag=True, help="Make the safe fixes first, comments and order kept; then judge.")
 @click.option("--diff", is_flag=True, help="Print what --fix would change as a unified diff, and write nothing.")
@@ -45,23 +66,35 @@ def command(
     framework: str | None,
     framework_version: str | None,
     form: str,
+    outputs: tuple[tuple[str, str], ...],
+    severity: str,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
     fix: bool,
     diff: bool,
 ) -> None:
-    """Run every rule over profiles, memory included.
+    """Run every rule over profiles, memory included, and check bundles.
 
-    PATH is a profile, the name of a shipped one, or a folder: then every .yaml
-    and .yml file below it with our apiVersion. Exit code 1 when any profile has
-    an error.
+    PATH is a profile, the name of a shipped one, or a folder: then every
+    profile below it (a .yaml or .yml file with our apiVersion) and every
+    bundle (a folder with .glmdeploy.json), hidden folders left out. Exit code
+    1 when there is an error.
 
-    --bundle judges files instead: what an API server would refuse or should
+    Of a bundle's files it says what an API server would refuse or should
     (names, selectors, volumes, resources, references, probes, fields), images
     that move, and Compose files. render runs the same checks before it writes.
+    --bundle takes any folder of manifests.
+
+    In a YAML file, `# glmdeploy: ignore[GLM204] and why` silences warnings and
+    notes of its line; alone on a line, of the line below; before the first
+    key, of the whole file. Errors are never silenced.
 
     \b
     Examples:
       glmdeploy lint profiles/
       glmdeploy lint prod.yaml staging.yaml --format json
+      glmdeploy lint . --format github --output sarif=lint.sarif
+      glmdeploy lint . --severity warning --ignore GLM4,GLM503
       glmdeploy lint profiles/ --fix
       glmdeploy lint --bundle deploy/glm
       glmdeploy lint --framework vllm --framework-version 0.33.0 --argv run.sh
@@ -72,41 +105,15 @@ def command(
         raise click.UsageError("--framework-version goes with --argv: a profile names its own")
     if (fix or diff) and (not paths or (diff and form != "text")):
         raise click.UsageError("--fix and --diff go with PATH..., and --diff with --format text")
-    noun = "command line" if argv_file else "file" if bundle else "profile"
     if bundle:
-        names, found = pipeline.lint_bundle(bundle)
+        report = run.bundle(bundle)
     elif argv_file and framework:
-        names, found = [argv_file], _argv(framework, framework_version, argv_file)
+        report = run.command_line(framework, framework_version, argv_file)
     else:
-        names, found = pipeline.find_profiles(paths)
-        found += fixing.fix(names, write=not diff) if fix or diff else []
-        found += [d for name in names for d in pipeline.lint(name)]
-    errors, warnings = (sum(d.level is level for d in found) for level in (Level.ERROR, Level.WARNING))
-    if form == "json":
-        sys.stdout.write(_json(names, found, files=bool(bundle)))
-    else:
-        talk.say(found)
-        sys.stderr.flush()
-        click.echo(f"{_count(len(names), noun)}: {_count(errors, 'error')}, {_count(warnings, 'warning')}", err=diff)
-    sys.exit(talk.REFUSED if errors else talk.OK)
-
-
-def _argv(framework: str, version: str | None, file: str) -> list[Diagnostic]:
-    try:
-        return argv.lint(framework, version, file)
-    except ProfileError as error:
-        return list(error.diagnostics)
-
-
-def _json(names: list[str], found: list[Diagnostic], *, files: bool) -> str:
-    said = [d.as_json() for d in found]
-    data: LintForm = (
-        {"format": "glmdeploy-lint/v1", "files": names, "diagnostics": said}
-        if files
-        else {"format": "glmdeploy-lint/v1", "profiles": names, "diagnostics": said}
-    )
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+        left = fixing.fix(find(paths).profiles, write=not diff) if fix or diff else []
+        report = run.trees(paths)
+        report = replace(report, found=(*left, *report.found))
+    report = Choice(select, ignore, Level(severity)).narrow(report)
+    reports.show(report, form, talk_only=diff)
+    reports.write(report, outputs)
+    sys.exit(talk.REFUSED if report.count(Level.ERROR) else talk.OK)

@@ -8,19 +8,20 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from glmdeploy import source
+from glmdeploy import ignores, rules, source
 from glmdeploy.bundle import MANIFEST
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
 from glmdeploy.manifests import compose, document, fields, hygiene, names, pods, references, workloads
 from glmdeploy.manifests.objects import Object, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
+    from glmdeploy.ignores import Ignore, Settled, Silenced
     from glmdeploy.manifests.document import File, Node
 
 _YAML = (".yaml", ".yml")
@@ -38,7 +39,12 @@ class Known:
 
 
 def check(files: Iterable[tuple[str, str]], known: Known | None = None) -> tuple[Diagnostic, ...]:
-    """Judge files (path, text) that belong together, in the order of their places."""
+    """Judge files (path, text) that belong together, in the order of their places, less what comments silence."""
+    return judge(files, known).shown
+
+
+def judge(files: Iterable[tuple[str, str]], known: Known | None = None) -> Settled:
+    """Judge files (path, text) that belong together, and keep apart what comments in them silence."""
     known = known or Known()
     texts = dict(files)
     sorter = _Sorter(texts)
@@ -52,7 +58,9 @@ def check(files: Iterable[tuple[str, str]], known: Known | None = None) -> tuple
     for file, root in sorter.compose:
         variables = frozenset(sorter.variables(file.path))
         found += compose.check(file, root, policy=known.image_digest, known=variables, seen=seen)
-    return tuple(sorted(dict.fromkeys(found), key=_order))
+    settled = ignores.settle(sorted(dict.fromkeys(found), key=_order), sorter.ignores)
+    problems = ignores.problems(sorter.ignores, settled, rules.pages(), whole=True) if sorter.ignores else ()
+    return replace(settled, shown=tuple(sorted((*settled.shown, *problems), key=_order)))
 
 
 def _order(d: Diagnostic) -> tuple[str, int, int, str]:
@@ -66,6 +74,7 @@ class _Sorter:
     def __init__(self, texts: dict[str, str]) -> None:
         self.texts = texts
         self.found: list[Diagnostic] = []
+        self.ignores: list[Ignore] = []
         self.objects: list[Object] = []
         self.compose: list[tuple[File, Node]] = []
         self.kustomizations: list[tuple[File, Node]] = []
@@ -79,14 +88,14 @@ class _Sorter:
         except ProfileError as error:
             self.found += error.diagnostics
             return
-        for root in file.documents:
+        foreign = [r for r in file.documents if not r.get("apiVersion").text.startswith("glmdeploy/")]
+        self.ignores += ignores.read(path, self.texts[path]) if foreign else ()
+        for root in foreign:
             self.root(file, root)
 
     def root(self, file: File, root: Node) -> None:
         version = root.get("apiVersion").text
         name = PurePosixPath(file.path).name
-        if version.startswith("glmdeploy/"):
-            return
         if version.startswith("kustomize.config.k8s.io/") or (name.startswith("kustomization.") and not version):
             self.kustomizations.append((file, root))
         elif compose.looks(root):
@@ -126,20 +135,38 @@ def _identity(o: Object) -> Iterator[Diagnostic]:
         yield o.file.say("GLM801", f"the {o.kind} has no `metadata.name`", o.root.get("metadata") or o.root)
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What was read below a folder, what is wrong, and what comments silence."""
+
+    names: tuple[str, ...]
+    found: tuple[Diagnostic, ...]
+    silenced: tuple[Silenced, ...] = ()
+
+
 def folder(path: str) -> tuple[list[str], list[Diagnostic]]:
     """Judge a folder: the files that were read, and what is wrong. A bundle of ours inside it is a unit of its own."""
+    seen = survey(path)
+    return list(seen.names), list(seen.found)
+
+
+def survey(path: str, leave: Collection[str] = ()) -> Survey:
+    """Judge a folder as `folder` does, but for the files in ``leave``, which somebody else judges."""
     found: list[Diagnostic] = []
-    units = _units(Path(path), found)
+    silenced: list[Silenced] = []
+    units = _units(Path(path), found, frozenset(map(os.path.realpath, leave)))
     for root, texts in units.items():
-        found += check(texts.items(), _known(root))
+        settled = judge(texts.items(), _known(root))
+        found += settled.shown
+        silenced += settled.silenced
     judged = [name for texts in units.values() for name in texts if name.endswith(_YAML)]
     if not (judged or found or any((root / MANIFEST).is_file() for root in units)):  # a bundle may hold scripts alone
         message = f"no YAML file below `{path}`"
         found.append(Diagnostic("GLM800", message, span=Span(path), hint="`glmdeploy render` writes a bundle"))
-    return judged, found
+    return Survey(tuple(judged), tuple(found), tuple(silenced))
 
 
-def _units(top: Path, found: list[Diagnostic]) -> dict[Path, dict[str, str]]:
+def _units(top: Path, found: list[Diagnostic], leave: Collection[str]) -> dict[Path, dict[str, str]]:
     units: dict[Path, dict[str, str]] = {}
     if not os.path.isdir(top):  # noqa: PTH112  False where permission is missing
         found.append(Diagnostic("GLM800", f"`{top}` is not a folder", span=Span(str(top))))
@@ -155,9 +182,10 @@ def _units(top: Path, found: list[Diagnostic]) -> dict[Path, dict[str, str]]:
         if MANIFEST in files:
             roots.append(here)
         root = max((r for r in roots if r == here or r in here.parents), key=lambda r: len(r.parts), default=top)
-        for file in sorted(files):
-            shown = here / file
-            wanted = shown.suffix in _YAML or file.startswith(".env")
+        for shown in sorted(here / file for file in files):
+            if leave and os.path.realpath(shown) in leave:
+                continue
+            wanted = shown.suffix in _YAML or shown.name.startswith(".env")
             try:
                 units.setdefault(root, {})[str(shown)] = source.text(shown) if wanted and shown.is_file() else ""
             except ProfileError as error:

@@ -7,12 +7,14 @@ that some other reader takes for a number or a date says so (`trap`).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span
-from glmdeploy.source import MAX_DEPTH, MAX_NODES, refuse_controls
+from glmdeploy.lines import Places
+from glmdeploy.source import refuse_controls
+from glmdeploy.tree import MAX_DEPTH, MAX_NODES, after_anchor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,15 +126,16 @@ def parse(path: str, text: str) -> File:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
     refuse_controls(path, text)
-    lines = tuple(text.splitlines())
+    places = Places(path, text)
+    lines = places.lines
     try:
         roots = list(YAML(typ="rt", pure=True).compose_all(StringIO(text)))
-        documents = [_Builder(path, lines).build(root, 0) for root in roots if root is not None]
+        documents = [_Builder(places).build(root, 0) for root in roots if root is not None]
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        at = places.at(mark.index) if mark else (1, 1)
         problem = " ".join(str(error.problem or error.context or "").split())
-        raise _refused("GLM003", f"not valid YAML: {problem}", path, lines, (line, column)) from None
+        raise _refused("GLM003", f"not valid YAML: {problem}", path, lines, at) from None
     except RecursionError:
         raise _refused("GLM006", "the document is nested too deeply", path, lines) from None
     except (YAMLError, ValueError, OverflowError) as error:
@@ -141,25 +144,26 @@ def parse(path: str, text: str) -> File:
 
 
 class _Builder:
-    def __init__(self, path: str, lines: tuple[str, ...]) -> None:
-        self.path = path
-        self.lines = lines
+    def __init__(self, places: Places) -> None:
+        self.path = places.name
+        self.lines = places.lines
+        self.places = places
         self.left = MAX_NODES
 
     def build(self, node: Any, depth: int) -> Node:
         self.left -= 1
         if self.left < 0 or depth > MAX_DEPTH:
             raise _refused("GLM006", "the document is nested too deeply or too large", self.path, self.lines)
-        line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        start = after_anchor(self.places.text, node.start_mark.index)
+        line, column = self.places.at(start)
         if node.id == "mapping":
             return self.mapping(node, depth, line, column)
         if node.id == "sequence":
             return Node([self.build(item, depth + 1) for item in node.value], line, column)
         plain = node.style is None and not isinstance(node.value, list)
         value, trap = resolve(node.value) if plain and _untagged(node) else (node.value, "")
-        end = node.end_mark
-        width = end.column - column + 1 if end.line + 1 == line else 1
-        return Node(value, line, column, width, end.line + 1, node.value, trap)
+        end = node.end_mark.index
+        return Node(value, line, column, self.places.span(start, end).width, self.places.at(end)[0], node.value, trap)
 
     def mapping(self, node: Any, depth: int, line: int, column: int) -> Node:
         members: dict[str, Node] = {}
@@ -176,6 +180,8 @@ class _Builder:
                 message = f"found duplicate key `{name}`"
                 at = (made.line, made.column)
                 raise _refused("GLM004", message, self.path, self.lines, at, hint="keep one of the two")
+            if value.id == "scalar" and value.start_mark.index == value.end_mark.index:
+                child = replace(child, line=made.line, column=made.column, width=made.width)  # nothing is written
             members[name] = child
             taken = "" if isinstance(made.value, str | int | float) and not isinstance(made.value, bool) else made.raw
             keys[name] = Key(name, made.line, made.column, taken and ("null" if made.value is None else "a bool"))

@@ -44,15 +44,30 @@ key, each key once. VALUE is YAML on one line; where the schema has a string it 
     "GLM016": """No such profile
 
 Neither a file of that name exists nor a shipped profile; `glmdeploy list profiles` shows the shipped ones.""",
-    "GLM017": """No profile below a folder
+    "GLM017": """Nothing to check below a folder
 
-`lint DIR` looks for .yaml and .yml files with our apiVersion. Finding none is an error: a check of nothing must not
-be green.""",
+`lint DIR` looks for .yaml and .yml files with our apiVersion, and for bundles, which hold `.glmdeploy.json`; hidden
+folders are left out. Finding neither is an error: a check of nothing must not be green.""",
     "GLM018": """Not a command line
 
 `lint --argv` looks for what starts the framework's server (`vllm serve`, `python3 -m sglang.launch_server`, an image
 whose entry point does) in shell text or in a JSON list of strings, and takes options alone as well. Quotes, comments,
 continued lines, here-documents, arrays and variables that are set once are read as a shell reads them.""",
+    "GLM030": """A comment silences nothing
+
+`# glmdeploy: ignore[CODE]` silences warnings and notes of its line; on a line of its own, of the line below; before the
+first key, of the whole file. This one has nothing to silence. Unless it is removed, it will hide the finding on the day
+that it comes back. `lint` and `render` say so of files that no option changes.""",
+    "GLM031": """A comment names no code, or one that does not exist
+
+`# glmdeploy: ignore[GLM204, GLM305] and a reason` names whole codes; `glmdeploy list rules` shows them.""",
+    "GLM032": """A comment tries to silence an error
+
+Errors stop a render and are never silenced, by no comment and no option. Warnings and notes are.""",
+    "GLM033": """More than one document in a file
+
+A file holds one profile: `---` between two documents would hide the second one from every reader that takes the first.
+Split the file.""",
     "GLM019": """No workspace file
 
 `render --all` and `check` without a PROFILE work from `glmdeploy.yaml`, in this folder or above it in the same Git

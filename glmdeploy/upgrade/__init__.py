@@ -84,4 +84,4 @@ def _target(document: Source, version: str, renames: tuple[Rename, ...], place: 
     if words:
         data[_EXTRA] = [word for word, _ in kept]
         spans |= {(_EXTRA, i): span for i, (_, span) in enumerate(kept) if span}
-    return Source(document.path, data, document.lines, {**spans, _AT: place})
+    return Source(document.path, data, document.lines, {**spans, _AT: place}, document.ignores)

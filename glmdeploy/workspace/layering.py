@@ -39,7 +39,8 @@ def merged(layers: Sequence[Layer], main: Source) -> Source:
     merge = _Merge()
     for _, layer in layers:
         merge.lay(layer.data, layer.spans)
-    return replace(main, data=merge.data, spans=merge.spans, layers=tuple(layers))
+    ignores = tuple(dict.fromkeys(i for _, layer in layers for i in layer.ignores))  # each speaks of its own file
+    return replace(main, data=merge.data, spans=merge.spans, ignores=ignores, layers=tuple(layers))
 
 
 class _Merge:

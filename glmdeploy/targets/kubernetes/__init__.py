@@ -75,12 +75,13 @@ def _identity(plan: Plan) -> dict[str, object]:
         ("app.kubernetes.io/part-of", "glm-5.2"),
         ("app.kubernetes.io/managed-by", "glmdeploy"),
     ]
+    own = sorted(spec.kubernetes.labels.items())
     return {
         "header": header(spec),
         "name": name,
         "namespace": spec.namespace,
-        "labels": [*common, ("app.kubernetes.io/component", "inference-server")],
-        "download_labels": [*common, ("app.kubernetes.io/component", "download")],
+        "labels": [*common, ("app.kubernetes.io/component", "inference-server"), *own],
+        "download_labels": [*common, ("app.kubernetes.io/component", "download"), *own],
         "annotations": [
             ("glmdeploy/license-of-weights", spec.model.license),
             ("glmdeploy/license-of-code", CODE_LICENSE),
