@@ -19,7 +19,7 @@ from glmdeploy.diagnostics import Diagnostic, Span, WriteError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from glmdeploy.forms.bundle import BundleForm
+    from glmdeploy.forms.bundle import BundleForm, SummaryForm
 
 MANIFEST = ".glmdeploy.json"
 FORMAT: Final = "glmdeploy-bundle/v1"
@@ -47,6 +47,7 @@ class Bundle:
     external: tuple[str, ...] = ()  # objects that the profile says exist: `Secret/NAME`
     image_digest: str = "off"  # the profile's policy
     found: tuple[Diagnostic, ...] = ()  # what the checker of manifests warns of
+    plan: SummaryForm | None = None  # what was planned, for comparisons
 
     def manifest(self) -> Artifact:
         """The file that says which files are the bundle's."""
@@ -56,6 +57,8 @@ class Bundle:
             data["external"] = list(self.external)
         if self.image_digest != "off":
             data["image_digest"] = self.image_digest
+        if self.plan:
+            data["plan"] = self.plan
         return Artifact(MANIFEST, json.dumps(data, indent=2) + "\n")
 
     def write(self, out: Path, *, force: bool = False) -> tuple[str, ...]:
@@ -178,12 +181,12 @@ def recorded(out: Path) -> dict[str, str]:
     try:
         data = json.loads(manifest.read_text(encoding="utf-8"))
         files = data["files"] if data["format"] == FORMAT else {}
-        return {path: digest for path, digest in files.items() if _inside(path) and isinstance(digest, str)}
+        return {path: digest for path, digest in files.items() if inside(path) and isinstance(digest, str)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 
-def _inside(path: str) -> bool:
+def inside(path: str) -> bool:
     """Whether a manifest's path stays inside the bundle: a manifest is a file that anybody can edit."""
     pure = PurePosixPath(path)
     return not pure.is_absolute() and ".." not in pure.parts and path not in {"", ".", MANIFEST} and "\0" not in path

@@ -30,7 +30,12 @@ HEADER = """\
 
 def read(path: Path) -> dict[str, str]:
     """Reference -> digest of a lock file; ProfileError with GLM610, or GLM0xx when it is not YAML."""
-    document = source.read(path)
+    return parse(str(path), source.text(path))
+
+
+def parse(name: str, text: str) -> dict[str, str]:
+    """Reference -> digest of a lock file's text that was read from ``name``; ProfileError as ``read``."""
+    document = source.parse(name, text)
     found = document.place(_problems(document.data))
     if found:
         raise ProfileError(found)

@@ -15,7 +15,7 @@ from glmdeploy.profile import as_yaml, parse
 from glmdeploy.spec import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from glmdeploy.bundle import Bundle
     from glmdeploy.ignores import Settled, Silenced
@@ -62,18 +62,25 @@ def open_profile(name: str, *, environment: str = "", workspace: str | None = No
     return workspaces.document(name, environment=environment, workspace=workspace)
 
 
-def judge(document: Source, *, for_targets: bool = True, images_lock: str | None = None) -> Outcome:
+def judge(
+    document: Source,
+    *,
+    for_targets: bool = True,
+    images_lock: str | None = None,
+    digests: Mapping[str, str] | None = None,
+) -> Outcome:
     """Plan what the document describes and run every rule; never raises for bad input.
 
     Without ``for_targets``, nothing is said about what containers would need. ``images_lock`` names the file of image
-    digests; else it is the one beside the profile.
+    digests; else it is the one beside the profile. ``digests`` stand for such a file that is not on disk.
     """
     profile: Profile | None = None
     try:
         profile = parse(document)
         spec = resolve(profile, catalog.load())
-        digests = images.locked(document, images_lock) if for_targets else ()
-        spec = replace(spec, digests=digests) if for_targets else replace(spec, targets=())
+        if for_targets:
+            locked = images.locked(document, images_lock) if digests is None else tuple(digests.items())
+        spec = replace(spec, digests=locked) if for_targets else replace(spec, targets=())
     except ProfileError as error:
         settled = _settled(document, error.diagnostics, whole=False)
         return Outcome(document, profile, None, (), settled.shown, settled.silenced)

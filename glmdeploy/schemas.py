@@ -19,6 +19,7 @@ from glmdeploy.forms.bound import BoundForm
 from glmdeploy.forms.bundle import BundleForm
 from glmdeploy.forms.check import CheckForm
 from glmdeploy.forms.cost import CostForm
+from glmdeploy.forms.diff import DiffForm
 from glmdeploy.forms.images import ImageListForm, ImagesForm
 from glmdeploy.forms.lint import LintForm
 from glmdeploy.forms.listing import ListForm
@@ -200,6 +201,11 @@ def upgrade() -> Schema:
     return of_type("upgrade", UpgradeForm)
 
 
+def diff() -> Schema:
+    """`diff --format json`."""
+    return of_type("diff", DiffForm)
+
+
 def listing() -> Schema:
     """`list --format json`."""
     return of_type("list", ListForm)
@@ -231,6 +237,7 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "cost": cost,
     "bound": bound,
     "upgrade": upgrade,
+    "diff": diff,
     "list": listing,
     "images": images,
     "image-list": image_list,

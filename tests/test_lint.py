@@ -80,7 +80,7 @@ def test_a_tree_holds_profiles_and_bundles_and_each_file_is_judged_once(paths: l
 
 def test_the_summary_counts_profiles_and_files(tree: Path, run: Run) -> None:
     files = len(list((tree / "deploy/glm").rglob("*.yaml"))) - 1
-    assert run("lint", ".").out == f"3 profiles, {files} files: 1 error, 1 warning\n"
+    assert run("lint", ".").out == f"1 workspace, 3 profiles, {files} files: 1 error, 1 warning\n"
 
 
 def test_a_broken_file_in_a_bundle_is_said_once(tree: Path, run: Run) -> None:

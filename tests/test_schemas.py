@@ -20,14 +20,14 @@ from test_external import tool
 from glmdeploy import catalog, images, pipeline, resources, schemas, source, spec
 from glmdeploy.cli.list_command import LISTS
 from glmdeploy.diagnostics import Level, ProfileError
+from glmdeploy.difference.change import ADDED, CHANGED, DEFAULT, KEPT, REMOVED, RENAMED
 from glmdeploy.examples import EXAMPLES
 from glmdeploy.fields import Size, Strict, dns_label
-from glmdeploy.forms import listing, plan, upgrade
+from glmdeploy.forms import diff, listing, plan, upgrade
 from glmdeploy.plan import Verdict
 from glmdeploy.profile import parse
 from glmdeploy.schemas import SCHEMAS
 from glmdeploy.units import parse_bytes, parse_tokens
-from glmdeploy.upgrade.compare import ADDED, CHANGED, DEFAULT, KEPT, REMOVED, RENAMED
 
 if TYPE_CHECKING:
     import subprocess
@@ -96,6 +96,7 @@ def test_lists_of_values_are_those_of_the_code() -> None:
     assert set(plan.VERDICTS) == {v.value for v in Verdict}
     assert MADE["lint"]["$defs"]["FindingForm"]["properties"]["level"]["enum"] == [v.value for v in Level]
     assert set(upgrade.REASONS) == {RENAMED, REMOVED, ADDED, CHANGED, DEFAULT, KEPT}
+    assert set(diff.CHANGES) == {RENAMED, REMOVED, ADDED, CHANGED, DEFAULT}
     assert set(listing.KINDS) == set(LISTS)
 
 
@@ -162,6 +163,19 @@ def test_upgrades_are_what_their_schema_says(name: str, run: Run) -> None:
     framework = source.read(resources.shipped_profiles()[name]).data["framework"]["name"]
     for version in catalog.load().frameworks[framework].tested[-2:]:
         assert complaints("upgrade", run("upgrade", name, "--to", str(version), "--format", "json").json) == []
+
+
+@pytest.mark.parametrize("extra", [(), ("--text",)])
+@pytest.mark.parametrize("sides", list(zip(SHIPPED, [*SHIPPED[1:], SHIPPED[0]], strict=True))[::4])
+def test_differences_are_what_their_schema_says(sides: tuple[str, str], extra: tuple[str, ...], run: Run) -> None:
+    found = run("diff", *sides, "--format", "json", *extra).json
+    assert complaints("diff", found) == []
+    assert all(("diff" in file) == bool(extra) for file in found["files"])
+
+
+def test_differences_of_bundles_are_what_their_schema_says(run: Run) -> None:
+    one, other = sorted(p for p in BUNDLES.iterdir() if p.is_dir())[:2]
+    assert complaints("diff", run("diff", str(one), str(other), "--format", "json").json) == []
 
 
 @pytest.mark.parametrize("argv", [("nonsense", "--to", "1"), (SHIPPED[0], "--to", "0.0.1"), (SHIPPED[0], "--to", "x")])

@@ -22,6 +22,7 @@ COMMANDS = {
     "lint": "Run every rule over profiles, or check the files of a bundle.",
     "set": "Change keys of a profile's file, and nothing else in it.",
     "upgrade": "Show what another version of the framework changes, and why.",
+    "diff": "Compare two profiles, revisions or bundles in terms of the plan.",
     "recommend": "Choose framework, checkpoint and layout for what you need.",
     "cost": "Show what a plan costs, and where hosted seats cost more.",
     "bound": "Show upper bounds on speed, beside what was measured.",

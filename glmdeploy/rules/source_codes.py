@@ -99,6 +99,37 @@ Between reading the file and writing it, somebody else wrote it. Theirs stays, a
 The first line of a profile names `glmdeploy.schema.json` in its folder; editors with a YAML language server complete and
 check keys by it. `render --save-profile` writes it where there is none, and leaves another one alone: it may serve other
 profiles of the folder. `glmdeploy schema -o glmdeploy.schema.json --force` brings it up to date.""",
+    "GLM040": """git is needed and not there
+
+`diff PATH@REV` asks the git on PATH for the file. Install it, or compare files that are on disk.""",
+    "GLM041": """Not in a git repository, or git does not open it
+
+The folder that the file stands in belongs to no repository, or git refuses it, for instance because another user owns
+it (`safe.directory`). The message holds git's own words.""",
+    "GLM042": """git does not know the revision
+
+A branch, a tag, a commit or anything else that means one commit to `git rev-parse`: `main`, `v1.2`, `HEAD~2`,
+`HEAD@{1}`. A branch that was never checked out is `origin/NAME`. A short hash that means several commits is none.""",
+    "GLM043": """The path is not in the revision
+
+The file or folder came later, was removed, or had another name. A link that leads out of the repository is no file of
+it. Paths are relative to the current folder, as everywhere.""",
+    "GLM044": """The revision is not in this shallow clone
+
+CI systems fetch one commit. `git fetch --unshallow` gets the others; `actions/checkout` takes `fetch-depth: 0`, GitLab
+CI the variable `GIT_DEPTH: 0`.""",
+    "GLM045": """Not a bundle
+
+`diff` takes folders that `render` wrote: `.glmdeploy.json` lists their files, and these are compared. Other files in
+such a folder are yours and are not looked at.""",
+    "GLM046": """No revision behind the `@`
+
+`PATH@REV` names a revision, such as `prod.yaml@main`. A path that holds an `@` itself is taken as it is where it
+exists.""",
+    "GLM047": """git failed
+
+The message holds its own words. A partial clone fetches what it lacks when it is asked for it, and fails without a
+network; nothing is asked on the terminal, and after two minutes without an answer it ends.""",
     "GLM101": """Unknown GPU
 
 The hint lists the nearest names; `glmdeploy list gpus` shows all of them with their aliases.""",

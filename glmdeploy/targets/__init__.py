@@ -34,4 +34,5 @@ def render(plan: Plan, processes: tuple[Process, ...]) -> Bundle:
     wanted = {*plan.spec.targets, *(NEEDS[name] for name in plan.spec.targets if name in NEEDS)}
     artifacts = [a for name in TARGETS if name in wanted for a in TARGETS[name](plan, processes)]
     spec = plan.spec
-    return Bundle((*artifacts, *dockerfile.render(plan)), declared.external(spec), spec.image_digest)
+    everything = (*artifacts, *dockerfile.render(plan))
+    return Bundle(everything, declared.external(spec), spec.image_digest, plan=declared.summary(plan))

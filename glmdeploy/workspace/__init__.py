@@ -18,12 +18,12 @@ from glmdeploy.workspace.layering import merged, part, without
 from glmdeploy.workspace.schema import API_VERSION, WorkspaceFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from glmdeploy.source import Source
     from glmdeploy.workspace.layering import Layer
 
-__all__ = ["API_VERSION", "FILE", "Deployment", "Workspace", "document", "find", "load", "retold"]
+__all__ = ["API_VERSION", "FILE", "Deployment", "Reader", "Workspace", "document", "find", "load", "retold"]
 
 FILE = "glmdeploy.yaml"
 _OWN = ("apiVersion", "name", "extends")  # what a profile never takes from the one that it extends
@@ -72,9 +72,20 @@ def find(name: str) -> str | None:
     return None
 
 
-def load(path: str) -> Workspace:
+@dataclass(frozen=True)
+class Reader:
+    """How a file is read, and the workspace's file of a profile found: on disk, or elsewhere under the same paths."""
+
+    read: Callable[[str], Source]
+    find: Callable[[str], str | None]
+
+
+DISK = Reader(lambda path: source.read(Path(path)), find)
+
+
+def load(path: str, reader: Reader = DISK) -> Workspace:
     """Read a workspace file; ProfileError with GLM0xx diagnostics otherwise."""
-    document = source.read(Path(path))
+    document = reader.read(path)
     file = validated(WorkspaceFile, document)
     entries = (Deployment(d.profile, _tidy(d.output), d.environment or "", d.keep) for d in file.deployments)
     workspace = Workspace(document, tuple(entries), tuple(file.environments))
@@ -110,18 +121,20 @@ def _unknown(workspace: Workspace, name: str, at: tuple[str | int, ...] = ()) ->
     return Diagnostic("GLM021", f"no environment `{name}`", at=at, hint=hint)
 
 
-def document(path: str, *, environment: str = "", workspace: str | None = None, text: str | None = None) -> Source:
+def document(
+    path: str, *, environment: str = "", workspace: str | None = None, text: str | None = None, reader: Reader = DISK
+) -> Source:
     """A profile's file with everything that it takes from its workspace and the profile that it extends.
 
     ``workspace`` names the workspace's file; else it is the nearest one. ``text`` counts instead of what is in the
     profile's file. ProfileError with GLM0xx diagnostics otherwise.
     """
-    profile = source.read(Path(path)) if text is None else source.parse(path, text)
-    named = workspace or find(path)
-    found = load(named) if named else None
+    profile = reader.read(path) if text is None else source.parse(path, text)
+    named = workspace or reader.find(path)
+    found = load(named, reader) if named else None
     if environment and (found is None or environment not in found.environments):
         raise ProfileError([_no_environment(found, path, environment)])
-    layers = [*_defaults(found), *_extended(profile, found)]
+    layers = [*_defaults(found), *_extended(profile, found, reader)]
     layers.append((_name(path, found), profile))
     if found and environment:
         at = ("environments", environment)
@@ -149,12 +162,12 @@ def _defaults(found: Workspace | None) -> list[Layer]:
     return [(f"{FILE} defaults", part(found.source, ("defaults",)))]
 
 
-def _extended(profile: Source, found: Workspace | None) -> list[Layer]:
+def _extended(profile: Source, found: Workspace | None, reader: Reader) -> list[Layer]:
     name = profile.data.get("extends")
     if not isinstance(name, str) or not name.strip():
         return []  # absent, or for the schema to refuse
     path = str(Path(profile.path).parent / name)
-    base = _base(profile, path)
+    base = _base(profile, path, reader)
     if "extends" in base.data:
         message = f"`{name}` extends another profile itself"
         hint = "one level only: extend that one, or copy its keys"
@@ -162,9 +175,9 @@ def _extended(profile: Source, found: Workspace | None) -> list[Layer]:
     return [(_name(path, found), without(base, _OWN))]
 
 
-def _base(profile: Source, path: str) -> Source:
+def _base(profile: Source, path: str, reader: Reader) -> Source:
     try:
-        return source.read(Path(path))
+        return reader.read(path)
     except ProfileError as error:
         first = error.diagnostics[0]
         if first.code != "GLM001":
