@@ -43,11 +43,12 @@ _WARNINGS = frozenset(
         "GLM602",
         "GLM823",
         "GLM824",
+        "GLM838",
         "GLM825",
         "GLM831",
     ]
 )
-_NOTES = frozenset(["GLM208", "GLM220", "GLM335", "GLM336", "GLM390", "GLM420", "GLM507", "GLM546", "GLM821"])
+_NOTES = frozenset(["GLM571", "GLM208", "GLM220", "GLM335", "GLM336", "GLM390", "GLM420", "GLM507", "GLM546", "GLM821"])
 
 
 def usual(code: str) -> Level:
