@@ -25,6 +25,7 @@ from glmdeploy.forms.lint import LintForm
 from glmdeploy.forms.listing import ListForm
 from glmdeploy.forms.lock import LockForm
 from glmdeploy.forms.plan import PlanForm
+from glmdeploy.forms.probe import ProbeForm
 from glmdeploy.forms.recommend import RecommendForm
 from glmdeploy.forms.upgrade import UpgradeForm
 from glmdeploy.pipeline import SCHEMA_FILE
@@ -206,6 +207,11 @@ def diff() -> Schema:
     return of_type("diff", DiffForm)
 
 
+def probe() -> Schema:
+    """`probe --format json`."""
+    return of_type("probe", ProbeForm)
+
+
 def listing() -> Schema:
     """`list --format json`."""
     return of_type("list", ListForm)
@@ -238,6 +244,7 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "bound": bound,
     "upgrade": upgrade,
     "diff": diff,
+    "probe": probe,
     "list": listing,
     "images": images,
     "image-list": image_list,

@@ -1,0 +1,224 @@
+"""HTTP with the standard library: one connection a request, no redirect followed, the key for one host alone.
+
+`httpx` would bring seven packages and its own time-outs, which count between bytes; what is wanted here is less.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from glmdeploy import __version__
+from glmdeploy.diagnostics import printable
+from glmdeploy.probe.wire import Deadline, NoAnswer, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from email.message import Message
+
+    from glmdeploy.probe.address import Address
+
+LIMIT = 4_194_304  # bytes of one answer
+QUOTED = 200  # characters of a server's text in a message
+_MASK = "***"
+_OK = range(200, 300)
+_REDIRECTS = range(300, 400)
+_READ = 65_536
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer: its body is text, and holds no key."""
+
+    status: int
+    headers: Message
+    text: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status says success."""
+        return self.status in _OK
+
+    @property
+    def kind(self) -> str:
+        """The content type, without parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+@dataclass(frozen=True)
+class Client:
+    """A server, the key to it, and the time that all its requests have together and one by one (seconds)."""
+
+    address: Address
+    key: str = field(repr=False)
+    total: Deadline
+    each: float
+    limit: int = LIMIT
+
+    def clean(self, text: str) -> str:
+        """A server's text without the key, in whatever case, and without control characters."""
+        return printable(re.sub(re.escape(self.key), _MASK, text, flags=re.IGNORECASE) if self.key else text)
+
+    def quote(self, text: str) -> str:
+        """A server's text as a part of a message: one line, cut."""
+        line = " ".join(self.clean(" ".join(text.split())).split())
+        return line if len(line) <= QUOTED else f"{line[:QUOTED]}..."
+
+    def get(self, path: str) -> Answer:
+        """The answer of any status to a GET; NoAnswer when there is none, or a redirect."""
+        return self._whole("GET", path, None, self.key, {})
+
+    def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> Answer:
+        """The answer of any status to JSON; ``key`` instead of the client's own; NoAnswer as ``get``."""
+        return self._whole("POST", path, body, self.key if key is None else key, _extra(path))
+
+    def get_with(self, path: str, key: str) -> Answer:
+        """The answer to a GET with another key, or with none."""
+        return self._whole("GET", path, None, key, {})
+
+    def stream(self, path: str, body: Mapping[str, Any]) -> Stream:
+        """The answer to JSON as it comes; NoAnswer when none begins."""
+        return Stream(self, path, body)
+
+    def _whole(self, method: str, path: str, body: Any, key: str, extra: Mapping[str, str]) -> Answer:
+        exchange = Exchange(self, method, path, body, key, extra)
+        raw = b"".join(exchange.chunks())
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            raise NoAnswer(f"the answer is not UTF-8 (byte {error.start})") from None
+        headers = exchange.response.headers
+        return Answer(exchange.response.status, headers, text, time.monotonic() - exchange.sent)
+
+
+def _extra(path: str) -> dict[str, str]:
+    """What the Anthropic API wants beside the rest."""
+    return {"anthropic-version": "2023-06-01"} if path.startswith("/v1/messages") else {}
+
+
+class Exchange:
+    """A request that was sent, and the response that began; NoAnswer when none did."""
+
+    def __init__(
+        self, client: Client, method: str, path: str, body: Any, key: str, extra: Mapping[str, str], accept: str = "*/*"
+    ) -> None:
+        self.client = client
+        self.deadline = client.total.within(client.each)
+        self.connection = connect(client.address, self.deadline, client.limit)
+        headers = {"Host": client.address.authority, "User-Agent": f"glmdeploy/{__version__}", "Accept": accept, **extra}
+        headers |= {"Connection": "close", "Accept-Encoding": "identity"}
+        headers |= {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= {"Content-Type": "application/json"} if body is not None else {}
+        data = None if body is None else json.dumps(body).encode()
+        self.sent = time.monotonic()
+        with self.guarded():
+            self.connection.request(method, client.address.prefix + path, body=data, headers=headers)
+            self.response = self.connection.getresponse()
+        if self.response.status in _REDIRECTS:
+            self.connection.close()
+            where = client.quote(self.response.headers.get("Location", ""))
+            raise NoAnswer(f"redirects (status {self.response.status}) to `{where}`; not followed", _MOVED)
+
+    def guarded(self) -> _Guard:
+        """A block in which what goes wrong becomes NoAnswer, and closes the connection."""
+        return _Guard(self)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it comes; NoAnswer when it ends too early, too late or not at all."""
+        try:
+            with self.guarded():
+                while chunk := self.response.read1(_READ):
+                    yield chunk
+                if self.response.length:
+                    raise http.client.IncompleteRead(b"", self.response.length)
+        finally:
+            self.connection.close()
+
+
+_MOVED = "give the URL that the server has now; a key is not sent to another place than the one it was given for"
+
+
+class _Guard:
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, GeneratorExit):
+            return
+        self.exchange.connection.close()
+        if isinstance(error, TimeoutError):
+            hint = "`--request-timeout` and `--timeout` give it longer"
+            raise NoAnswer(f"no whole answer within {self.exchange.deadline.seconds:.3g} s", hint, late=True) from None
+        if isinstance(error, http.client.IncompleteRead):
+            raise NoAnswer("the answer breaks off: the server closed the connection too early") from None
+        if isinstance(error, http.client.RemoteDisconnected):
+            raise NoAnswer("the server closed the connection without an answer") from None
+        if isinstance(error, http.client.HTTPException | ValueError):
+            said = self.exchange.client.quote(f"{type(error).__name__}: {error}")
+            raise NoAnswer(f"the answer is not HTTP ({said})") from None
+        if isinstance(error, OSError):
+            raise NoAnswer(f"the connection failed: {error.strerror or type(error).__name__}") from None
+
+
+class Stream:
+    """An answer of server-sent events as it comes: status and headers first, then ``events``."""
+
+    def __init__(self, client: Client, path: str, body: Mapping[str, Any]) -> None:
+        accept = "text/event-stream, application/json"
+        self.client = client
+        self.exchange = Exchange(client, "POST", path, body, client.key, _extra(path), accept)
+        response = self.exchange.response
+        self.status, self.headers = response.status, response.headers
+        self.sent = self.exchange.sent
+
+    def text(self) -> str:
+        """All of it as text, for an answer that is no stream."""
+        return b"".join(self.exchange.chunks()).decode(errors="replace")
+
+    def events(self) -> Iterator[Event]:
+        """Each event, when it is complete; NoAnswer as ``Exchange.chunks``."""
+        lines: list[str] = []
+        for line in _lines(self.exchange.chunks()):
+            if line:
+                lines.append(line)
+            elif event := _event(lines, time.monotonic()):
+                yield event
+                lines = []
+            else:
+                lines = []
+        if event := _event(lines, time.monotonic()):  # the last blank line is often missing
+            yield event
+
+
+@dataclass(frozen=True)
+class Event:
+    """A server-sent event: its name, its data, and when it was complete (seconds of the monotonic clock)."""
+
+    name: str
+    data: str
+    at: float
+
+
+def _event(lines: list[str], at: float) -> Event | None:
+    fields = [(name, value.removeprefix(" ")) for name, _, value in (line.partition(":") for line in lines)]
+    data = [value for name, value in fields if name == "data"]
+    names = [value for name, value in fields if name == "event"]
+    return Event(names[-1] if names else "", "\n".join(data), at) if data else None
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    """Lines of text, whatever ends them, each as soon as its end is there."""
+    left = b""
+    for chunk in chunks:
+        *whole, left = (left + chunk).replace(b"\r\n", b"\n").split(b"\n")
+        yield from (line.removesuffix(b"\r").decode(errors="replace") for line in whole)
+    if left:
+        yield left.decode(errors="replace")
