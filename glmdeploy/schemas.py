@@ -18,6 +18,7 @@ from glmdeploy.fields import KEYWORDS
 from glmdeploy.forms.bound import BoundForm
 from glmdeploy.forms.bundle import BundleForm
 from glmdeploy.forms.check import CheckForm
+from glmdeploy.forms.compare import CompareForm
 from glmdeploy.forms.cost import CostForm
 from glmdeploy.forms.diff import DiffForm
 from glmdeploy.forms.images import ImageListForm, ImagesForm
@@ -29,6 +30,7 @@ from glmdeploy.forms.probe import ProbeForm
 from glmdeploy.forms.recommend import RecommendForm
 from glmdeploy.forms.upgrade import UpgradeForm
 from glmdeploy.pipeline import SCHEMA_FILE
+from glmdeploy.probe.tasks import TaskFile
 from glmdeploy.profile import Profile
 from glmdeploy.units import exact_size
 from glmdeploy.workspace.schema import WorkspaceFile
@@ -212,6 +214,16 @@ def probe() -> Schema:
     return of_type("probe", ProbeForm)
 
 
+def compare() -> Schema:
+    """`compare --format json`."""
+    return of_type("compare", CompareForm)
+
+
+def tasks() -> Schema:
+    """A file of tasks for `compare`: what you write."""
+    return of_type("tasks", TaskFile)
+
+
 def listing() -> Schema:
     """`list --format json`."""
     return of_type("list", ListForm)
@@ -245,6 +257,8 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "upgrade": upgrade,
     "diff": diff,
     "probe": probe,
+    "compare": compare,
+    "tasks": tasks,
     "list": listing,
     "images": images,
     "image-list": image_list,

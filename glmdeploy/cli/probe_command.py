@@ -8,13 +8,15 @@ from dataclasses import replace
 
 import click
 
-from glmdeploy import probe
 from glmdeploy.cli import reports, talk
 from glmdeploy.diagnostics import ProfileError
 from glmdeploy.probe.address import in_the_clear, key, parse
+from glmdeploy.probe.checks import CHECKS, chosen, matches
 from glmdeploy.probe.client import Client
 from glmdeploy.probe.render import FORMATS
+from glmdeploy.probe.session import Expected, Session
 from glmdeploy.probe.wire import Deadline
+from glmdeploy.run import run
 
 _SECONDS = click.FloatRange(min=0.1, max=86_400)
 
@@ -28,9 +30,9 @@ def _checks(context: click.Context, parameter: click.Parameter, value: tuple[str
     del context, parameter
     words = [w for part in value for w in (p.strip() for p in part.split(",")) if w]
     for word in words:
-        if not any(probe.matches(name, word) for name in probe.CHECKS):
-            near = difflib.get_close_matches(word, probe.CHECKS, n=1)
-            known = f"did you mean {near[0]}?" if near else f"known: {', '.join(probe.CHECKS)}"
+        if not any(matches(name, word) for name in CHECKS):
+            near = difflib.get_close_matches(word, CHECKS, n=1)
+            known = f"did you mean {near[0]}?" if near else f"known: {', '.join(CHECKS)}"
             raise click.BadParameter(f"no check {word!a}: {known}")
     return tuple(words)
 
@@ -39,7 +41,9 @@ def _checks(context: click.Context, parameter: click.Parameter, value: tuple[str
 @click.argument("url", metavar="URL")
 @click.option("--key-env", metavar="NAME", help="Environment variable that holds the key.")
 @click.option("--key-file", metavar="FILE", help="File that holds the key.")
-@click.option("--model", metavar="NAME", default="", help="Model to ask for. Default: the profile's, or the first listed.")
+@click.option(
+    "--model", metavar="NAME", default="", help="Model to ask for. Default: the profile's, or the first listed."
+)
 @click.option("--profile", metavar="PROFILE", help="Profile that the server was started from: its name and context.")
 @click.option("--timeout", type=_SECONDS, default=120, show_default=True, help="Seconds for the whole run.")
 @click.option("--request-timeout", type=_SECONDS, default=60, show_default=True, help="Seconds for one request.")
@@ -87,21 +91,22 @@ def command(
     \b
     Examples:
       glmdeploy probe http://127.0.0.1:8000
-      glmdeploy probe https://glm.example.com --key-env GLM_API_KEY --profile prod.yaml
+      glmdeploy probe https://glm.example.com --key-env KEY --profile prod.yaml
       glmdeploy probe http://127.0.0.1:8000 --select health,models,chat
-      glmdeploy probe http://127.0.0.1:8000 --skip thinking --output junit=probe.xml
+      glmdeploy probe http://127.0.0.1:8000 --skip thinking --output junit=p.xml
     """
     if key_env is not None and key_file is not None:
         raise click.UsageError("the key comes from --key-env or from --key-file")
-    names = probe.chosen(select, skip)
+    names = chosen(select, skip)
     if not names:
         raise click.UsageError("--skip leaves no check")
+    expected = _expected(profile) if profile else None
     try:
         client = Client(parse(url), key(key_env, key_file), Deadline(timeout), request_timeout)
     except ProfileError as error:
         talk.stop(error.diagnostics, talk.USAGE)
-    session = probe.Session(client, model, _expected(profile) if profile else None)
-    report = probe.run(session, names)
+    session = Session(client, model, expected)
+    report = run(session, names)
     report = replace(report, found=(*in_the_clear(client.address, client.key), *report.found))
     talk.say(report.found)
     talk.put(FORMATS[form](report), "backslashreplace")
@@ -109,14 +114,10 @@ def command(
     sys.exit(talk.REFUSED if report.failed else talk.OK)
 
 
-def _expected(name: str) -> probe.Expected:
-    """What a profile says of its server; the command ends with exit code 1 where it is refused."""
-    from glmdeploy import pipeline  # noqa: PLC0415  the planner is slow to import, and rarely needed here
+def _expected(name: str) -> Expected:
+    from glmdeploy.probe.expected import of_profile  # noqa: PLC0415  the planner is slow to import, and rarely needed
 
     try:
-        outcome = pipeline.judge(pipeline.open_profile(name))
+        return of_profile(name)
     except ProfileError as error:
         talk.stop(error.diagnostics)
-    if outcome.plan is None:
-        talk.stop(outcome.found)
-    return probe.Expected(outcome.plan.spec.served_names[0], outcome.plan.context)

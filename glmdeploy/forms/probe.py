@@ -18,7 +18,9 @@ class CheckResultForm(TypedDict):
     code: Annotated[str, doc("Name of the check; it never changes its meaning.", "tool-call")]
     status: Annotated[str, doc("How it ended; what a server does not offer is no failure.", "pass", values=STATUSES)]
     message: Annotated[str, doc("What was seen, in a sentence.", "`get_weather` with city `Paris`")]
-    hint: Annotated[str, doc("What to do about it; may be empty.", "start the server with the reasoning parser `glm45`")]
+    hint: Annotated[
+        str, doc("What to do about it; may be empty.", "start the server with the reasoning parser `glm45`")
+    ]
     seconds: Annotated[float, doc("How long the check took.", 0.412)]
 
 

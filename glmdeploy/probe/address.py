@@ -65,17 +65,21 @@ def parse(text: str) -> Address:
 
 
 def _no_address(reason: str, hint: str = "such as `http://127.0.0.1:8000`") -> ProfileError:
-    return ProfileError([Diagnostic("GLM900", f"the URL is no server's address: {reason}", hint=hint, span=Span("URL"))])
+    return ProfileError(
+        [Diagnostic("GLM900", f"the URL is no server's address: {reason}", hint=hint, span=Span("URL"))]
+    )
 
 
-def key(variable: str | None, file: str | None, option: str = "--key") -> str:
+def key(variable: str | None, file: str | None, which: str = "") -> str:
     """The key of an environment variable or a file, or an empty string; ProfileError with GLM901.
 
-    What the option was given is not repeated: somebody may have given the key itself.
+    ``which`` is the end of the option's name. What the option was given is not repeated: it may be the key itself.
     """
     if variable is not None:
-        return _checked(os.environ.get(variable, "") if variable else "", f"{option}-env", "variable is not set, or empty")
-    return _checked(_read(file, f"{option}-file"), f"{option}-file", "file is empty") if file is not None else ""
+        found = os.environ.get(variable, "") if variable else ""
+        return _checked(found, f"--key-env{which}", "variable is not set, or empty")
+    option = f"--key-file{which}"
+    return _checked(_read(file, option), option, "file is empty") if file is not None else ""
 
 
 def _read(file: str, option: str) -> str:

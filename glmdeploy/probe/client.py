@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmdeploy import __version__
 from glmdeploy.diagnostics import printable
-from glmdeploy.probe.wire import Deadline, NoAnswer, connect
+from glmdeploy.probe.wire import Deadline, NoAnswerError, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ _READ = 65_536
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer: its body is text, and holds no key."""
+    """A whole answer, its body as text."""
 
     status: int
     headers: Message
@@ -66,70 +66,88 @@ class Client:
 
     def quote(self, text: str) -> str:
         """A server's text as a part of a message: one line, cut."""
-        line = " ".join(self.clean(" ".join(text.split())).split())
-        return line if len(line) <= QUOTED else f"{line[:QUOTED]}..."
+        return self._line(text, QUOTED)
 
-    def get(self, path: str) -> Answer:
-        """The answer of any status to a GET; NoAnswer when there is none, or a redirect."""
-        return self._whole("GET", path, None, self.key, {})
+    def sentence(self, text: str) -> str:
+        """A whole message that may hold a server's text: one line, cut where it is far too long."""
+        return self._line(text, 3 * QUOTED)
+
+    def _line(self, text: str, most: int) -> str:
+        line = " ".join(self.clean(text.replace("\n", " ").replace("\r", " ")).split())
+        return line if len(line) <= most else f"{line[:most]}..."
+
+    def get(self, path: str, *, key: str | None = None) -> Answer:
+        """The answer of any status to a GET; ``key`` instead of the client's own. NoAnswerError: none, or a redirect."""
+        return self._whole(Request("GET", path, None, self.key if key is None else key))
 
     def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> Answer:
-        """The answer of any status to JSON; ``key`` instead of the client's own; NoAnswer as ``get``."""
-        return self._whole("POST", path, body, self.key if key is None else key, _extra(path))
-
-    def get_with(self, path: str, key: str) -> Answer:
-        """The answer to a GET with another key, or with none."""
-        return self._whole("GET", path, None, key, {})
+        """The answer of any status to JSON; otherwise as ``get``."""
+        return self._whole(Request("POST", path, body, self.key if key is None else key))
 
     def stream(self, path: str, body: Mapping[str, Any]) -> Stream:
-        """The answer to JSON as it comes; NoAnswer when none begins."""
-        return Stream(self, path, body)
+        """The answer to JSON as it comes; NoAnswerError when none begins."""
+        return Stream(self, Request("POST", path, body, self.key, "text/event-stream, application/json"))
 
-    def _whole(self, method: str, path: str, body: Any, key: str, extra: Mapping[str, str]) -> Answer:
-        exchange = Exchange(self, method, path, body, key, extra)
+    def _whole(self, request: Request) -> Answer:
+        exchange = Exchange(self, request)
         raw = b"".join(exchange.chunks())
         try:
             text = raw.decode()
         except UnicodeDecodeError as error:
-            raise NoAnswer(f"the answer is not UTF-8 (byte {error.start})") from None
+            raise NoAnswerError(f"the answer is not UTF-8 (byte {error.start})") from None
         headers = exchange.response.headers
         return Answer(exchange.response.status, headers, text, time.monotonic() - exchange.sent)
 
 
-def _extra(path: str) -> dict[str, str]:
-    """What the Anthropic API wants beside the rest."""
-    return {"anthropic-version": "2023-06-01"} if path.startswith("/v1/messages") else {}
+@dataclass(frozen=True)
+class Request:
+    """What is asked, and with which key."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None
+    key: str = field(repr=False)
+    accept: str = "*/*"
+
+    @property
+    def data(self) -> bytes | None:
+        """The body as JSON."""
+        return None if self.body is None else json.dumps(self.body).encode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """All headers but the host's."""
+        found = {"User-Agent": f"glmdeploy/{__version__}", "Accept": self.accept, "Accept-Encoding": "identity"}
+        found |= {"Connection": "close"}
+        found |= {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        found |= {"Content-Type": "application/json"} if self.body is not None else {}
+        return found | ({"anthropic-version": "2023-06-01"} if self.path.startswith("/v1/messages") else {})
 
 
 class Exchange:
-    """A request that was sent, and the response that began; NoAnswer when none did."""
+    """A request that was sent, and the response that began; NoAnswerError when none did."""
 
-    def __init__(
-        self, client: Client, method: str, path: str, body: Any, key: str, extra: Mapping[str, str], accept: str = "*/*"
-    ) -> None:
+    def __init__(self, client: Client, request: Request) -> None:
         self.client = client
         self.deadline = client.total.within(client.each)
         self.connection = connect(client.address, self.deadline, client.limit)
-        headers = {"Host": client.address.authority, "User-Agent": f"glmdeploy/{__version__}", "Accept": accept, **extra}
-        headers |= {"Connection": "close", "Accept-Encoding": "identity"}
-        headers |= {"Authorization": f"Bearer {key}"} if key else {}
-        headers |= {"Content-Type": "application/json"} if body is not None else {}
-        data = None if body is None else json.dumps(body).encode()
+        headers = {"Host": client.address.authority, **request.headers}
+        path = client.address.prefix + request.path
         self.sent = time.monotonic()
         with self.guarded():
-            self.connection.request(method, client.address.prefix + path, body=data, headers=headers)
+            self.connection.request(request.method, path, body=request.data, headers=headers)
             self.response = self.connection.getresponse()
         if self.response.status in _REDIRECTS:
             self.connection.close()
             where = client.quote(self.response.headers.get("Location", ""))
-            raise NoAnswer(f"redirects (status {self.response.status}) to `{where}`; not followed", _MOVED)
+            raise NoAnswerError(f"redirects (status {self.response.status}) to `{where}`; not followed", _MOVED)
 
     def guarded(self) -> _Guard:
-        """A block in which what goes wrong becomes NoAnswer, and closes the connection."""
+        """A block in which what goes wrong becomes NoAnswerError, and closes the connection."""
         return _Guard(self)
 
     def chunks(self) -> Iterator[bytes]:
-        """The body as it comes; NoAnswer when it ends too early, too late or not at all."""
+        """The body as it comes; NoAnswerError when it ends too early, too late or not at all."""
         try:
             with self.guarded():
                 while chunk := self.response.read1(_READ):
@@ -156,25 +174,25 @@ class _Guard:
         self.exchange.connection.close()
         if isinstance(error, TimeoutError):
             hint = "`--request-timeout` and `--timeout` give it longer"
-            raise NoAnswer(f"no whole answer within {self.exchange.deadline.seconds:.3g} s", hint, late=True) from None
+            raise NoAnswerError(
+                f"no whole answer within {self.exchange.deadline.seconds:.3g} s", hint, late=True
+            ) from None
         if isinstance(error, http.client.IncompleteRead):
-            raise NoAnswer("the answer breaks off: the server closed the connection too early") from None
+            raise NoAnswerError("the answer breaks off: the server closed the connection too early") from None
         if isinstance(error, http.client.RemoteDisconnected):
-            raise NoAnswer("the server closed the connection without an answer") from None
+            raise NoAnswerError("the server closed the connection without an answer") from None
         if isinstance(error, http.client.HTTPException | ValueError):
             said = self.exchange.client.quote(f"{type(error).__name__}: {error}")
-            raise NoAnswer(f"the answer is not HTTP ({said})") from None
+            raise NoAnswerError(f"the answer is not HTTP ({said})") from None
         if isinstance(error, OSError):
-            raise NoAnswer(f"the connection failed: {error.strerror or type(error).__name__}") from None
+            raise NoAnswerError(f"the connection failed: {error.strerror or type(error).__name__}") from None
 
 
 class Stream:
     """An answer of server-sent events as it comes: status and headers first, then ``events``."""
 
-    def __init__(self, client: Client, path: str, body: Mapping[str, Any]) -> None:
-        accept = "text/event-stream, application/json"
-        self.client = client
-        self.exchange = Exchange(client, "POST", path, body, client.key, _extra(path), accept)
+    def __init__(self, client: Client, request: Request) -> None:
+        self.exchange = Exchange(client, request)
         response = self.exchange.response
         self.status, self.headers = response.status, response.headers
         self.sent = self.exchange.sent
@@ -184,7 +202,7 @@ class Stream:
         return b"".join(self.exchange.chunks()).decode(errors="replace")
 
     def events(self) -> Iterator[Event]:
-        """Each event, when it is complete; NoAnswer as ``Exchange.chunks``."""
+        """Each event, when it is complete; NoAnswerError as ``Exchange.chunks``."""
         lines: list[str] = []
         for line in _lines(self.exchange.chunks()):
             if line:

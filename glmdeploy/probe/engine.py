@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy.probe import shape
 from glmdeploy.probe.shape import WrongError
-from glmdeploy.probe.wire import NoAnswer
+from glmdeploy.probe.wire import NoAnswerError
 
 if TYPE_CHECKING:
     from glmdeploy.forms.probe import ServerForm
@@ -43,7 +43,7 @@ def _gateway(session: Session) -> Server | None:
     path, word = _ALIVE
     try:
         answer = session.get(path)
-    except NoAnswer:
+    except NoAnswerError:
         return None
     if not answer.ok or answer.text.strip() != word:
         return None
@@ -53,14 +53,14 @@ def _gateway(session: Session) -> Server | None:
 def _version(session: Session, path: str, member: str) -> str:
     try:
         return session.client.quote(shape.text(session.json(session.get(path)), member))
-    except (NoAnswer, WrongError):
+    except (NoAnswerError, WrongError):
         return ""
 
 
 def _listed(session: Session) -> Server | None:
     try:
         owner = shape.text(session.listed, 0, "owned_by")
-    except (NoAnswer, WrongError):
+    except (NoAnswerError, WrongError):
         return None
     if owner not in _VERSIONS:
         return None
@@ -72,7 +72,7 @@ def _transformers(session: Session) -> Server | None:
     try:
         answer = session.get("/health")
         alive = session.json(answer) == {"status": "ok"}
-    except (NoAnswer, WrongError):
+    except (NoAnswerError, WrongError):
         return None
     if not alive or "x-request-id" not in answer.headers:
         return None

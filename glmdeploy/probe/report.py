@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from glmdeploy.probe.engine import Server
-
 if TYPE_CHECKING:
     from glmdeploy.diagnostics import Diagnostic
     from glmdeploy.forms.probe import CheckResultForm
+    from glmdeploy.probe.engine import Server
 
 
 class Status(StrEnum):
     """How a check ended; ``unsupported`` is said where a server does not offer what is asked, and is no failure."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105  no password
     FAIL = "fail"
     UNSUPPORTED = "unsupported"
 

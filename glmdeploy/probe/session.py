@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glmdeploy.probe import reply, shape
 from glmdeploy.probe.engine import Server, guess
 from glmdeploy.probe.shape import WrongError
-from glmdeploy.probe.wire import NoAnswer
+from glmdeploy.probe.wire import NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,24 +41,24 @@ class Session:
         self.client = client
         self.given = model
         self.expected = expected or Expected()
-        self._answers: dict[str, Answer | NoAnswer] = {}
-        self._replies: dict[str, Reply | NoAnswer | WrongError] = {}
+        self._answers: dict[str, Answer | NoAnswerError] = {}
+        self._replies: dict[str, Reply | NoAnswerError | WrongError] = {}
 
     def get(self, path: str) -> Answer:
-        """The answer to a GET, whatever its status; asked once. NoAnswer."""
+        """The answer to a GET, whatever its status; asked once. NoAnswerError."""
         if path not in self._answers:
             try:
                 self._answers[path] = self.client.get(path)
-            except NoAnswer as error:
+            except NoAnswerError as error:
                 self._answers[path] = error
         found = self._answers[path]
-        if isinstance(found, NoAnswer):
+        if isinstance(found, NoAnswerError):
             raise found
         return found
 
     @property
     def listed(self) -> list[Any]:
-        """The models of the list; NoAnswer, WrongError."""
+        """The models of the list; NoAnswerError, WrongError."""
         return shape.at(self.json(self.get("/v1/models")), list, "data")
 
     @cached_property
@@ -68,7 +68,7 @@ class Session:
             return self.given or self.expected.model
         try:
             return shape.text(self.listed, 0, "id")
-        except (NoAnswer, WrongError):
+        except (NoAnswerError, WrongError):
             return ""
 
     @property
@@ -97,7 +97,11 @@ class Session:
         """What a status other than success means."""
         hint = ""
         if status in _UNAUTHORISED:
-            hint = "the key is not the server's" if self.client.key else "`--key-env NAME` or `--key-file FILE` gives a key"
+            hint = (
+                "the key is not the server's"
+                if self.client.key
+                else "`--key-env NAME` or `--key-file FILE` gives a key"
+            )
         said = self.client.quote(text)
         return WrongError(f"status {status}" + (f": {said}" if said else ""), hint)
 
@@ -108,12 +112,12 @@ class Session:
         return body | ({"chat_template_kwargs": dict(template)} if template else {}) | more
 
     def ask(self, prompt: str, max_tokens: int, template: Mapping[str, Any], **more: Any) -> Reply:
-        """The reply to one message; the same question is asked once. NoAnswer, WrongError."""
+        """The reply to one message; the same question is asked once. NoAnswerError, WrongError."""
         body = self.question(prompt, max_tokens, template, **more)
         return self._once(body)
 
     def measured(self) -> Reply:
-        """The reply of the one stream that is checked and measured. NoAnswer, WrongError."""
+        """The reply of the one stream that is checked and measured. NoAnswerError, WrongError."""
         more = {"stream": True, "stream_options": {"include_usage": True}}
         return self._once(self.question(_COUNT, MEASURED, OFF, **more))
 
@@ -121,8 +125,8 @@ class Session:
         name = json.dumps(body, sort_keys=True)
         if name not in self._replies:
             try:
-                self._replies[name] = self._stream(body) if body.get("stream") else self._whole(body)
-            except (NoAnswer, WrongError) as error:
+                self._replies[name] = self.stream(body) if body.get("stream") else self._whole(body)
+            except (NoAnswerError, WrongError) as error:
                 self._replies[name] = error
         found = self._replies[name]
         if isinstance(found, reply.Reply):
@@ -133,7 +137,8 @@ class Session:
         answer = self.client.post(CHAT, body)
         return reply.whole(self.json(answer), answer.seconds)
 
-    def _stream(self, body: dict[str, Any]) -> Reply:
+    def stream(self, body: dict[str, Any]) -> Reply:
+        """The reply to a body that asks for a stream. NoAnswerError, WrongError."""
         stream = self.client.stream(CHAT, body)
         if stream.status // 100 != 2:  # noqa: PLR2004  success
             raise self.refused(stream.status, stream.text())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _FIRST = 10.0  # seconds for one of several addresses of a host, before the next one is tried
 
 
-class NoAnswer(GlmdeployError):
+class NoAnswerError(GlmdeployError):
     """A server gave nothing that can be used: ``str`` says why; ``hint``, what to do; ``late``, that time was up."""
 
     def __init__(self, message: str, hint: str = "", *, late: bool = False) -> None:
@@ -67,7 +67,7 @@ class _Reader(io.RawIOBase):
         count = self.sock.recv_into(buffer)
         self.left -= count
         if self.left < 0:
-            raise NoAnswer(f"the answer is larger than {self.limit:,} bytes; the rest was not read")
+            raise NoAnswerError(f"the answer is larger than {self.limit:,} bytes; the rest was not read")
         return count
 
 
@@ -95,20 +95,20 @@ class Socket:
 
 
 def connect(address: Address, deadline: Deadline, limit: int) -> http.client.HTTPConnection:
-    """An open connection, encrypted where the scheme says so; NoAnswer otherwise. Proxies are not asked."""
+    """An open connection, encrypted where the scheme says so; NoAnswerError otherwise. Proxies are not asked."""
     try:
         sock = _first(_look_up(address, deadline), deadline)
         if address.scheme == "https":
             sock = _encrypted(sock, address, deadline)
     except TimeoutError:
-        raise NoAnswer(f"no connection within {deadline.seconds:.3g} s", late=True) from None
+        raise NoAnswerError(f"no connection within {deadline.seconds:.3g} s", late=True) from None
     except ssl.SSLError as error:
         reason = getattr(error, "verify_message", "") or error.reason or "not TLS"
         hint = "`SSL_CERT_FILE` names a file of authorities to trust; a server without TLS has an `http://` URL"
-        raise NoAnswer(f"no encrypted connection: {reason}", hint) from None
+        raise NoAnswerError(f"no encrypted connection: {reason}", hint) from None
     except OSError as error:
         hint = "is the server started, and is this its port? a server binds when its weights are loaded"
-        raise NoAnswer(f"no connection: {error.strerror or error}", hint) from None
+        raise NoAnswerError(f"no connection: {error.strerror or error}", hint) from None
     connection = http.client.HTTPConnection(address.host, address.port)
     connection.sock = Socket(sock, deadline, limit)
     return connection

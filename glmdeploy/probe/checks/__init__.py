@@ -55,7 +55,9 @@ def chosen(select: tuple[str, ...], skip: tuple[str, ...]) -> tuple[str, ...]:
 
     A word names a check, or all whose names begin with it and a hyphen.
     """
-    return tuple(n for n in CHECKS if (not select or any(matches(n, w) for w in select)) and not any(matches(n, w) for w in skip))
+    return tuple(
+        n for n in CHECKS if (not select or any(matches(n, w) for w in select)) and not any(matches(n, w) for w in skip)
+    )
 
 
 def matches(name: str, word: str) -> bool:

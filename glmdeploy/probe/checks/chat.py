@@ -43,7 +43,9 @@ def chat(session: Session) -> Good:
     reply = session.ask("Say hello.", _SHORT, OFF)
     if not (reply.content or reply.reasoning):
         raise WrongError(f"the answer has no text (finish_reason `{session.client.quote(reply.finish)}`)")
-    return Good(f"{plural(reply.tokens, 'token')} in {reply.seconds:.2f} s, finish_reason `{session.client.quote(reply.finish)}`")
+    return Good(
+        f"{plural(reply.tokens, 'token')} in {reply.seconds:.2f} s, finish_reason `{session.client.quote(reply.finish)}`"
+    )
 
 
 def stream(session: Session) -> Good:
@@ -103,7 +105,9 @@ def tool_call(session: Session) -> Good:
     try:
         city = shape.at(shape.parse(arguments), str, "city")
     except WrongError:
-        raise WrongError(f"the arguments are not the JSON that was asked for: {session.client.quote(arguments)}") from None
+        raise WrongError(
+            f"the arguments are not the JSON that was asked for: {session.client.quote(arguments)}"
+        ) from None
     return Good(f"`get_weather` with city `{session.client.quote(city)}`")
 
 

@@ -23,7 +23,9 @@ _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 _LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\]|\\.)*"'
 _VALUE = r"(?:[+-]?(?:Inf|[0-9.]+(?:[eE][+-]?[0-9]+)?)|NaN)"
 # the text format of Prometheus 0.0.4, and of OpenMetrics with its exemplars
-_SAMPLE = re.compile(rf"({_NAME})(?:\{{(?:{_LABEL}(?:,{_LABEL})*,?)?\}})?[ \t]+{_VALUE}(?:[ \t]+[0-9.+-]+)?[ \t]*(?:# .*)?\Z")
+_SAMPLE = re.compile(
+    rf"({_NAME})(?:\{{(?:{_LABEL}(?:,{_LABEL})*,?)?\}})?[ \t]+{_VALUE}(?:[ \t]+[0-9.+-]+)?[ \t]*(?:# .*)?\Z"
+)
 
 
 def health(session: Session) -> Good:
@@ -61,7 +63,9 @@ def models(session: Session) -> Good:
         raise WrongError("the list is empty")
     shown = session.client.quote(", ".join(names))
     if session.model not in names:
-        raise WrongError(f"`{session.client.quote(session.model)}` is not listed, but {shown}", "`--model NAME` names it")
+        raise WrongError(
+            f"`{session.client.quote(session.model)}` is not listed, but {shown}", "`--model NAME` names it"
+        )
     return Good(f"{shown} listed")
 
 
@@ -73,7 +77,9 @@ def context(session: Session) -> Good:
     if not served:
         raise Unsupported("the model list does not say how long a context is served")
     if wanted and served < wanted:
-        raise WrongError(f"{tokens(served)} are served, and the profile has {wanted:,}", "render the profile and start it")
+        raise WrongError(
+            f"{tokens(served)} are served, and the profile has {wanted:,}", "render the profile and start it"
+        )
     if not wanted:
         return Good(f"{tokens(served)} are served; `--profile` compares them")
     return Good(f"{tokens(served)} are served" + (", as planned" if served == wanted else f", and {wanted:,} planned"))
@@ -108,14 +114,16 @@ def refusal(session: Session) -> Good:
     statuses = set()
     for key, what in (("", "without a key"), (_WRONG_KEY, "with a wrong key")):
         for path in ("/v1/models", CHAT):
-            answer = session.client.post(path, body, key=key) if path == CHAT else session.client.get_with(path, key)
+            answer = session.client.post(path, body, key=key) if path == CHAT else session.client.get(path, key=key)
             _refused(session, answer, f"`{path}` {what}")
             statuses.add(answer.status)
     return Good(f"without a key and with a wrong one: status {' or '.join(map(str, sorted(statuses)))}")
 
 
 def _refused(session: Session, answer: Answer, what: str) -> None:
-    allowed = _REFUSED | {_BAD_REQUEST} if session.server.engine == "litellm" else _REFUSED  # LiteLLM without a database says 400
+    allowed = (
+        _REFUSED | {_BAD_REQUEST} if session.server.engine == "litellm" else _REFUSED
+    )  # LiteLLM without a database says 400
     if answer.ok:
         raise WrongError(f"{what} is answered", "start the server with its key: see `secrets.api_key` of the profile")
     if answer.status not in allowed:
