@@ -16,7 +16,7 @@ from glmdeploy.probe.client import Client
 from glmdeploy.probe.render import FORMATS
 from glmdeploy.probe.session import Expected, Session
 from glmdeploy.probe.wire import Deadline
-from glmdeploy.run import run
+from glmdeploy.probe.run import run
 
 _SECONDS = click.FloatRange(min=0.1, max=86_400)
 

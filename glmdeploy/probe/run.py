@@ -80,9 +80,9 @@ def _one(session: Session, name: str) -> Result:
 
 
 def _lacking(session: Session, name: str, reason: Lacking) -> Result:
-    known = LACKS.get(session.server.engine, {}).get(name)
+    known = LACKS.get(session.engine, {}).get(name)
     if known:
-        return Result(name, Status.UNSUPPORTED, f"{reason}: {known}")
+        return Result(name, Status.UNSUPPORTED, str(reason), known)
     return Result(name, Status.FAIL, str(reason), reason.hint)
 
 

@@ -28,10 +28,11 @@ _COUNT = "Count from 1 to 100 in digits, separated by spaces."
 
 @dataclass(frozen=True)
 class Expected:
-    """What a profile says of a server: a name and a context (tokens, prompt and answer); empty and 0 without one."""
+    """What a profile says of a server: a name, a context (tokens, prompt and answer), an engine; empty without one."""
 
     model: str = ""
     context: int = 0
+    framework: str = ""
 
 
 class Session:
@@ -80,6 +81,11 @@ class Session:
     def server(self) -> Server:
         """Which engine it seems to be, and how that was seen."""
         return guess(self)
+
+    @property
+    def engine(self) -> str:
+        """The framework of the profile, which may stand behind a gateway, or else the engine that was guessed."""
+        return self.expected.framework or self.server.engine
 
     def json(self, answer: Answer) -> dict[str, Any]:
         """The object of a good answer; WrongError for another status, content type or form."""

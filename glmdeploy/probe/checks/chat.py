@@ -143,5 +143,5 @@ def speed(session: Session) -> Good:
     if not reply.rate:
         raise Unsupported(f"{plural(reply.counted, 'token')} in {plural(reply.chunks, 'piece')}: too few to measure")
     counted = "" if reply.tokens else ", counted as pieces"
-    sum_ = f"{reply.counted - 1} tokens in {reply.last - reply.first:.3f} s{counted}"
+    sum_ = f"{plural(reply.counted - 1, 'token')} in {reply.last - reply.first:.3f} s{counted}"
     return Good(f"{reply.rate:.1f} tokens/s of one stream ({sum_})")

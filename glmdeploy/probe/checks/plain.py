@@ -58,7 +58,7 @@ def models(session: Session) -> Good:
     names = [shape.at(entry, str, "id") for entry in session.listed]
     if not names:
         hint = "agents need a fixed model id there: a model from a folder is never listed"
-        if session.server.engine == "transformers":
+        if session.engine == "transformers":
             raise Unsupported("the list is empty, as it is for a model from a folder", hint)
         raise WrongError("the list is empty")
     shown = session.client.quote(", ".join(names))
