@@ -14,9 +14,9 @@ from glmdeploy.probe.address import in_the_clear, key, parse
 from glmdeploy.probe.checks import CHECKS, chosen, matches
 from glmdeploy.probe.client import Client
 from glmdeploy.probe.render import FORMATS
+from glmdeploy.probe.run import run
 from glmdeploy.probe.session import Expected, Session
 from glmdeploy.probe.wire import Deadline
-from glmdeploy.probe.run import run
 
 _SECONDS = click.FloatRange(min=0.1, max=86_400)
 

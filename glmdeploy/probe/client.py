@@ -233,10 +233,18 @@ def _event(lines: list[str], at: float) -> Event | None:
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Lines of text, whatever ends them, each as soon as its end is there."""
-    left = b""
+    """Lines of text, each as soon as its end is there."""
+    begun: list[bytes] = []  # of a line: joined once, so that a line of many pieces costs no more than its length
     for chunk in chunks:
-        *whole, left = (left + chunk).replace(b"\r\n", b"\n").split(b"\n")
-        yield from (line.removesuffix(b"\r").decode(errors="replace") for line in whole)
-    if left:
-        yield left.decode(errors="replace")
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            begun.append(piece)
+            yield _line(begun)
+            begun = []
+        begun.append(rest)
+    if last := _line(begun):
+        yield last
+
+
+def _line(pieces: list[bytes]) -> str:
+    return b"".join(pieces).removesuffix(b"\r").decode(errors="replace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from glmdeploy import lines, source
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
@@ -72,12 +72,6 @@ class Task(Strict):
         None, description="Thinking effort. Default: the server's.", examples=["off"]
     )
     expect: Expect = Field(Expect(), description="What the answer must hold.", examples=[{"contains": ["Paris"]}])
-
-    @model_validator(mode="after")
-    def _asked_once(self) -> Task:
-        if (self.prompt is None) == (not self.messages):
-            raise ValueError("must have `prompt` or `messages`, and not both")
-        return self
 
     @property
     def conversation(self) -> list[dict[str, str]]:
@@ -153,6 +147,8 @@ def _wrong(task: Task, seen: set[str]) -> Iterator[tuple[tuple[str, ...], str, s
     """Key, message, code and hint of what the schema cannot say."""
     if task.id in seen:
         yield ("id",), "an earlier task has this id", "GLM910", "each task has an id of its own"
+    if (task.prompt is None) == (not task.messages):
+        yield (), "it has `prompt` or `messages`, and not both", "GLM910", ""
     try:
         re.compile(task.expect.regex or "")
     except re.error as error:
