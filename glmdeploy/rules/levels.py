@@ -45,6 +45,7 @@ _WARNINGS = frozenset(
         "GLM824",
         "GLM825",
         "GLM831",
+        "GLM902",
     ]
 )
 _NOTES = frozenset(["GLM208", "GLM220", "GLM335", "GLM336", "GLM390", "GLM420", "GLM507", "GLM546", "GLM821"])
