@@ -27,6 +27,8 @@ COMMANDS = {
     "recommend": "Choose framework, checkpoint and layout for what you need.",
     "cost": "Show what a plan costs, and where hosted seats cost more.",
     "bound": "Show upper bounds on speed, beside what was measured.",
+    "probe": "Ask a running server what its users will ask it.",
+    "compare": "Ask two servers the same tasks, and show where they differ.",
     "images": "List container images, and look their digests up in the registries.",
     "list": "List GPUs, models, checkpoints, frameworks, profiles or rules.",
     "explain": "Explain a diagnostic code.",

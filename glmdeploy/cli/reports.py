@@ -17,6 +17,8 @@ from glmdeploy.lint import FORMATS, choice
 from glmdeploy.lint.text import summary
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from glmdeploy.lint.report import Report
 
 
@@ -30,13 +32,18 @@ def codes(context: click.Context, parameter: click.Parameter, value: tuple[str, 
 
 
 def outputs(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Format and file of each `--output`, or a usage error."""
+    """Format and file of each `--output` of `lint`, or a usage error."""
     del context, parameter
+    return pairs(value, FORMATS)
+
+
+def pairs(value: tuple[str, ...], formats: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Format and file of each `FMT=FILE`, or a usage error."""
     found = [(form, file) for form, _, file in (v.partition("=") for v in value)]
     for form, file in found:
-        if form not in FORMATS:
-            near = difflib.get_close_matches(form, FORMATS, n=1)
-            known = f"did you mean {near[0]}?" if near else f"known: {', '.join(FORMATS)}"
+        if form not in formats:
+            near = difflib.get_close_matches(form, formats, n=1)
+            known = f"did you mean {near[0]}?" if near else f"known: {', '.join(formats)}"
             raise click.BadParameter(f"no format {form!a}: {known}")
         if not file:
             raise click.BadParameter(f"write it as {form}=FILE")
@@ -57,9 +64,14 @@ def show(report: Report, form: str, *, talk_only: bool = False) -> None:
 
 def write(report: Report, outputs: tuple[tuple[str, str], ...]) -> None:
     """The reports that go to files; the command ends with exit code 1 where one cannot be written."""
+    put((FORMATS[form](report), file) for form, file in outputs)
+
+
+def put(texts: Iterable[tuple[str, str]]) -> None:
+    """Write texts to their files, `-` being stdout; the command ends with exit code 1 where one cannot be written."""
     try:
-        for form, file in outputs:
-            _write(FORMATS[form](report), file)
+        for text, file in texts:
+            _write(text, file)
     except WriteError as error:
         talk.stop(error.diagnostics)
 
