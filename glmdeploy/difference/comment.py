@@ -27,28 +27,33 @@ _LISTED = 900  # characters of the list of what was cut
 
 @dataclass(frozen=True)
 class Part:
-    """Lines that may be cut: what they are, and the text before and behind them."""
+    """Lines that may be cut: what they are, and the text before and behind them; ``late`` ones get what the others leave."""
 
     title: str
     lines: Sequence[str]
     before: str
     behind: str = ""
+    late: bool = False
 
 
 def assemble(head: Iterable[str], parts: Iterable[Part], everything: str) -> str:
     """The comment: ``head`` whole, as many lines of each part as fit, and ``everything`` says where the rest is to be had."""
-    blocks = list(head)
+    blocks, ordered = list(head), list(parts)
     room = LIMIT - _RESERVE - length("\n\n".join(blocks))
-    left_out: list[str] = []
-    for part in parts:
+    fitted: dict[int, str] = {}
+    left_out: dict[int, str] = {}
+    for index in sorted(range(len(ordered)), key=lambda i: ordered[i].late):
+        part = ordered[index]
         block, shown = _fitted(part, room)
         if shown:
-            blocks.append(block)
+            fitted[index] = block
             room -= length(block) + 2
         if shown < len(part.lines):
-            left_out.append(f"{len(part.lines) - shown:,} of {plural(len(part.lines), 'line')} of {part.title}")
+            left_out[index] = f"{len(part.lines) - shown:,} of {plural(len(part.lines), 'line')} of {part.title}"
+    blocks += [fitted[index] for index in sorted(fitted)]
     if left_out:
-        blocks.append(f"Cut to fit {LIMIT:,} characters. Not shown: {_listed(left_out)}. {everything}.")
+        listed = _listed([left_out[index] for index in sorted(left_out)])
+        blocks.append(f"Cut to fit {LIMIT:,} characters. Not shown: {listed}. {everything}.")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -7,6 +7,7 @@ is shown as `diff` shows it: without values that look like secrets.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import MANIFEST
@@ -44,13 +45,13 @@ def _parts(report: Report) -> Iterator[Part]:
         yield Part("the table of bundles", rows, f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}\n")
     if report.errors:
         yield Part("the errors", [_said(d) for d in report.errors], "**Errors**\n\n")
+    if report.differs and not report.errors:
+        yield Part("the hint", ["`glmdeploy check --fix` writes what is ours; commit the result."], "")
     for checked in report.checked:
         if checked.changes:
             yield from _drift(checked)
     if report.locks:
         yield Part("what is said of the workspace", [_said(d) for d in report.locks], "")
-    if report.differs and not report.errors:
-        yield Part("the hint", ["`glmdeploy check --fix` writes what is ours; commit the result."], "")
     if report.against:
         yield from _against(report.against)
 
@@ -92,7 +93,8 @@ def _drift(checked: Checked) -> Iterator[Part]:
     yield Part(f"what differs in {code(folder)}", lines, f"**{code(folder)}** differs{why}:\n\n")
     shown = [line for delta in deltas.values() for line in delta.diff if delta.path != MANIFEST]  # checksums
     if shown:
-        yield patch(f"the diff of {code(folder)}", f"from the files of {folder} to what is rendered", shown)
+        folded = patch(f"the diff of {code(folder)}", f"from the files of {folder} to what is rendered", shown)
+        yield replace(folded, late=True)
 
 
 def _deltas(checked: Checked) -> tuple[FileDelta, ...]:
@@ -118,7 +120,7 @@ def _against(comparison: Comparison) -> Iterator[Part]:
             title = f"{code(bundle.folder)} against {rev}"
             yield Part(title, [f"**{title}**: {said}"], "")
         if bundle.difference and bundle.state is State.CHANGED:
-            yield from tables(bundle.difference)
+            yield from (replace(part, late=True) for part in tables(bundle.difference))
 
 
 def _sentence(bundle: Against) -> str:
