@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("repository")
 
+ROOT = Path(__file__).parent.parent
 HEAD = "<!-- glmdeploy-check -->\n\n"
 SERVE = "clusters/dev/glm/script/serve.sh"
 
@@ -284,3 +285,23 @@ def test_json_is_as_its_schema_says(run: Run, change: Callable[[], None]) -> Non
     change()
     for words in ((), ("--against", "HEAD"), ("--against", "nope")):
         assert [e.message for e in judge.iter_errors(run("check", "--format", "json", *words).json)] == []
+
+
+# --- the README -------------------------------------------------------------------------------------------
+
+
+def test_the_readme_shows_the_comment_of_a_change(
+    run: Run, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path_factory.mktemp("readme"))
+    _git("init", "-q", "-b", "main")
+    for file in ("glmdeploy.yaml", "profiles/glm.yaml"):
+        _write(file, readme.partition(f"```yaml\n# {file}\n")[2].partition("```")[0])
+    assert run("render", "--all").code == 0
+    _commit()
+    assert run("set", "profiles/glm.yaml", "serving.context=200K").code == 0
+    assert run("render", "--all").code == 0
+    lines = run("check", "--against", "main", "--format", "markdown").out.splitlines(keepends=True)
+    shown = readme.partition("$ glmdeploy check --against main --format markdown | head -n 10\n")[2].partition("```")[0]
+    assert shown == "".join(lines[:10])
