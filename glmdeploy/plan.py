@@ -214,6 +214,17 @@ class Plan:
         return len({p.host for p in self.placement})
 
     @property
+    def thinking(self) -> str:
+        """The server's default thinking effort: `max`, `high` or `off`.
+
+        Thinking shares the context with prompt and answer, so a tight plan asks for less where the server can.
+        """
+        if self.spec.thinking != "auto":
+            return self.spec.thinking
+        able = self.spec.framework.has("chat_template_kwargs", self.spec.version)
+        return "high" if able and self.verdict is Verdict.TIGHT else "max"
+
+    @property
     def meets_context(self) -> bool:
         """Whether the pool holds one request of the context that the user asked for, if any."""
         return self.possible and (self.spec.request.context is None or self.held)

@@ -140,7 +140,12 @@ class ServingSection(Strict):
     concurrency: Annotated[int, Field(ge=1, le=65536)] | Auto = Field(
         AUTO, description="Most requests that run at a time."
     )
-    thinking: Literal["max", "high", "off"] = Field("max", description="Default thinking effort of the server.")
+    thinking: Literal["auto", "max", "high", "off"] = Field(
+        AUTO, description="Default thinking effort of the server. auto: max, or high where memory is tight."
+    )
+    preserve_thinking: bool = Field(
+        False, description="Keep the thinking of earlier turns in the prompt, for agents that send it back."
+    )
     served_names: Annotated[tuple[Word, ...], Field(min_length=1, max_length=32, strict=False)] = Field(
         ("glm-5.2",), description="Model names that clients may send. SGLang and KTransformers take one."
     )

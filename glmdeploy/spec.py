@@ -72,6 +72,7 @@ class Spec:
     storage_bandwidth: int
     image: str
     thinking: str
+    preserve_thinking: bool
     served_names: tuple[str, ...]
     port: int
     expose_unauthenticated: bool
@@ -140,6 +141,7 @@ class _Resolver:
             storage_bandwidth=profile.model.storage_bandwidth,
             image=profile.framework.image or "",
             thinking=serving.thinking,
+            preserve_thinking=serving.preserve_thinking,
             served_names=serving.served_names,
             port=serving.port or framework.port,
             expose_unauthenticated=serving.expose_unauthenticated,

@@ -133,7 +133,6 @@ def test_refusals_are_coded_exit_1_and_write_nothing(
         pytest.param(("render", "--gpus", "8xH200"), 2, id="no-framework"),
         pytest.param(("render", *MAIN, "--no-such-option"), 2, id="unknown-option"),
         pytest.param(("frobnicate",), 2, id="unknown-command"),
-        pytest.param(("lint",), 2, id="lint-nothing"),
         pytest.param(("--version",), 0, id="version"),
     ],
 )

@@ -145,11 +145,10 @@ def test_types_are_part_of_a_value() -> None:
 
 def test_sections_of_free_names_are_known() -> None:
     found = {
-        at
+        (*at, name)
         for at, fields in (((), Profile.model_fields), (("kubernetes",), KubernetesSection.model_fields))
         for name, field in fields.items()
         if "dict" in str(field.annotation)
-        for at in [(*at, name)]
     }
     assert found == {("env",), ("kubernetes", "labels"), ("kubernetes", "node_labels")}
     assert all(map(is_map, found))

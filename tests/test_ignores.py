@@ -28,6 +28,7 @@ cluster:
   gpus: 10
   fabric: infiniband
 kubernetes: {storage_class: shared}
+serving: {thinking: max}
 """
 
 

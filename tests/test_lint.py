@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Run = Callable[..., Result]
 
 GOOD = "apiVersion: glmdeploy/v1\nname: t\ncluster: {gpu: h200, gpus: 8}\nframework: {name: sglang}\n"
-SHARED = "kubernetes: {storage_class: shared}\n"
+SHARED = "kubernetes: {storage_class: shared}\nserving: {thinking: max}\n"
 TIGHT = GOOD.replace("gpu: h200, gpus: 8", "gpu: h100, gpus: 10, fabric: tcp") + SHARED  # GLM204, a warning
 BROKEN = GOOD.replace("gpus: 8", "gpus: 4")  # GLM201, an error
 BUNDLE = BUNDLES / "glm-5.2-fp8-8xh200-vllm"

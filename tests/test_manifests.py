@@ -182,7 +182,7 @@ def test_lint_bundle_says_when_there_is_nothing(tmp_path: Path, run: Callable[..
         assert (result.code, "error[GLM800]" in result.err) == (1, True)
 
 
-@pytest.mark.parametrize("argv", [["--bundle", "d", "p.yaml"], ["--bundle", "d", "--argv", "f"], []])
+@pytest.mark.parametrize("argv", [["--bundle", "d", "p.yaml"], ["--bundle", "d", "--argv", "f"]])
 def test_lint_takes_one_thing_at_a_time(argv: list[str], run: Callable[..., Result]) -> None:
     assert run("lint", *argv).code == 2
 

@@ -422,7 +422,9 @@ def test_every_version_takes_what_an_upgrade_to_it_writes(version: str) -> None:
 
 
 def test_a_merge_that_the_plan_makes_is_shown_as_one(run: Run, write_profile: Write) -> None:
-    path = write_profile(HEAD + "framework: {name: sglang, version: 0.5.16}\nlayout: {tp: 8, attn_dp: 8}\n")
+    path = write_profile(
+        HEAD + "framework: {name: sglang, version: 0.5.16}\nlayout: {tp: 8, attn_dp: 8}\nserving: {thinking: max}\n"
+    )
     out = run("upgrade", str(path), "--to", "0.5.23").out
     assert "renamed      --enable-dp-attention --dp-size 8 -> --attn-dp-size 8" in out
     assert "the plan no longer sets it" not in out

@@ -16,6 +16,7 @@ from glmdeploy import __version__
 
 # command -> one line of help; the module of the same name holds it
 COMMANDS = {
+    "init": "Make a GitOps repository: workspace, profile, bundles and CI.",
     "render": "Write launch scripts, Compose files and Kubernetes manifests.",
     "plan": "Show the layout, the memory and the verdict, and write nothing.",
     "check": "Compare committed bundles with what their profiles render to now.",

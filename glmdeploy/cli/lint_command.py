@@ -105,7 +105,11 @@ def command(
       glmdeploy lint --bundle deploy/glm
       glmdeploy lint --framework vllm --framework-version 0.33.0 --argv run.sh
     """
-    paths = paths if paths or bundle or argv_file or framework else (workspace.find(workspace.FILE) or ".",)
+    if not (paths or bundle or argv_file or framework):
+        near = workspace.find(workspace.FILE)
+        if fix and not near:
+            raise click.UsageError("--fix outside a workspace goes with PATH...: it changes files")
+        paths = (near or ".",)
     if sum(map(bool, (paths, argv_file, bundle))) != 1 or bool(argv_file) != bool(framework):
         raise click.UsageError("give PATH..., or --bundle DIR, or --argv FILE with --framework")
     if framework_version and not argv_file:

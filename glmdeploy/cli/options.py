@@ -81,7 +81,12 @@ workspace_option = click.option(
 
 
 def deployment(function: F) -> F:
-    """Add the profile argument and the options that describe a deployment to a command."""
+    """Add the profile argument and the options that describe a deployment to a command, a workspace's among them."""
+    return described(environment_option(workspace_option(function)))
+
+
+def described(function: F) -> F:
+    """Add the profile argument and the options that describe a deployment without a workspace."""
     decorators = [
         click.argument("profile", required=False, metavar="[PROFILE]"),
         click.option("--gpus", metavar="NxGPU", help="GPUs in all, such as 10xH100 or 4xGB300."),
@@ -104,8 +109,6 @@ def deployment(function: F) -> F:
             metavar="KEY=VALUE",
             help="Set any profile key, such as serving.port=8080.",
         ),
-        environment_option,
-        workspace_option,
     ]
     for decorator in reversed(decorators):
         function = decorator(function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,9 +58,16 @@ def offline(spec: Spec) -> dict[str, str]:
     return {} if spec.weights.hub else {"HF_HUB_OFFLINE": "1"}
 
 
-def thinking_kwargs(spec: Spec) -> str:
-    """The chat template's arguments for the default thinking effort; empty for `max`, the template's own default."""
-    return {"high": '{"reasoning_effort":"high"}', "off": '{"enable_thinking":false}'}.get(spec.thinking, "")
+def thinking_kwargs(plan: Plan) -> str:
+    """The chat template's arguments for thinking, JSON; empty where its own defaults are meant: effort max, cleared."""
+    arguments: dict[str, str | bool] = {}
+    if plan.thinking == "high":
+        arguments["reasoning_effort"] = "high"
+    if plan.thinking == "off":
+        arguments["enable_thinking"] = False
+    if plan.spec.preserve_thinking:
+        arguments["clear_thinking"] = False
+    return json.dumps(arguments, separators=(",", ":")) if arguments else ""
 
 
 def secrets(spec: Spec, api_key_variable: str) -> tuple[SecretRef, ...]:

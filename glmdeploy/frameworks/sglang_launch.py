@@ -83,7 +83,7 @@ def _argv(plan: Plan) -> tuple[Word, ...]:
         command.add("speculative_topk", 1).add("speculative_draft_tokens", settings.mtp.draft_tokens)
     command.add("tool_parser", "glm47").add("reasoning_parser", "glm45")
     if spec.framework.has("chat_template_kwargs", spec.version):
-        command.add_if(thinking_kwargs(spec), "chat_template_kwargs", thinking_kwargs(spec))
+        command.add_if(thinking_kwargs(plan), "chat_template_kwargs", thinking_kwargs(plan))
     command.add("served_name", spec.served_names[0])
     command.add("dist_timeout", plan.startup_seconds).add("watchdog", plan.startup_seconds)
     command.add("metrics").add_if(spec.api_key_secret, "api_key", API_KEY)

@@ -80,7 +80,7 @@ def _argv(plan: Plan, *, headless: bool) -> tuple[Word, ...]:
         draft = {"method": "mtp", "num_speculative_tokens": settings.mtp.draft_tokens}
         command.add("speculative", json.dumps(draft, separators=(",", ":")))
     command.add("tool_choice").add("tool_parser", "glm47").add("reasoning_parser", "glm45")
-    command.add_if(thinking_kwargs(spec), "chat_template_kwargs", thinking_kwargs(spec))
+    command.add_if(thinking_kwargs(plan), "chat_template_kwargs", thinking_kwargs(plan))
     command.add("served_name", *spec.served_names)
     command.add_if(headless, "headless")
     return command.add("host", HOST).add("port", PORT).finish()

@@ -85,6 +85,8 @@ RULES: dict[str, Check] = {
     "GLM403": framework.cpu_layout_assumed,
     "GLM404": framework.revision_not_taken,
     "GLM405": framework.one_at_a_time,
+    "GLM406": framework.thinking_is_high,
+    "GLM407": framework.tools_with_mtp,
     "GLM410": arguments.unknown_option,
     "GLM411": arguments.other_version,
     "GLM412": arguments.bad_value,

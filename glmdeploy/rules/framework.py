@@ -177,13 +177,52 @@ def thinking_default(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]
     KTransformers have no such option. Clients can send `chat_template_kwargs` with each request.
     """
     spec = plan.spec
-    if spec.thinking != "max" and not spec.framework.has("chat_template_kwargs", spec.version):
+    if spec.framework.has("chat_template_kwargs", spec.version):
+        return
+    asked = {"thinking": spec.thinking if spec.thinking in {"high", "off"} else ""}
+    asked["preserve_thinking"] = "preserved" if spec.preserve_thinking else ""
+    for key, word in ((key, word) for key, word in asked.items() if word):
         yield Diagnostic(
             "GLM402",
-            f"{spec.framework.name} {spec.version} has no server default for thinking: `{spec.thinking}` is not set",
+            f"{spec.framework.name} {spec.version} has no server default for thinking: `{word}` is not set",
             Level.WARNING,
-            at=("serving", "thinking"),
+            at=("serving", key),
             hint="send `chat_template_kwargs` with each request",
+        )
+
+
+def thinking_is_high(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The server's default thinking effort is `high`, because memory is tight
+
+    GLM-5.2 thinks at effort `max` unless it is told otherwise, and thinking shares the context with prompt and answer.
+    Where the plan had to give way to fit, `serving.thinking: auto` means `high`; clients can still ask for `max` with each
+    request, and `serving.thinking: max` makes it the default again.
+    """
+    if plan.launchable and plan.spec.thinking == "auto" and plan.thinking == "high":
+        yield Diagnostic(
+            "GLM406",
+            f"thinking effort `high` is the server's default: the plan is tight, with {plan.settings.context:,} tokens "
+            "for prompt, thinking and answer",
+            Level.NOTE,
+            at=("serving", "thinking"),
+            hint="`serving.thinking: max` keeps the model's own default",
+        )
+
+
+def tools_with_mtp(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """Tool calls and multi-token prediction do not go together in this version of vLLM
+
+    The vLLM recipe for GLM-5.2 (2026-07-12) asks for a newer version than 0.23.0 where tools and MTP are used together.
+    Every server of ours parses tool calls. Take 0.24 or newer, or `serving.mtp: false`.
+    """
+    spec = plan.spec
+    if spec.framework.id == "vllm" and spec.version.release[:2] == (0, 23) and plan.settings.mtp.enabled:
+        yield Diagnostic(
+            "GLM407",
+            f"tool calls with MTP are not reliable in vLLM {spec.version}",
+            Level.WARNING,
+            at=("serving", "mtp"),
+            hint="take a newer version, or set `serving.mtp: false`",
         )
 
 

@@ -23,6 +23,7 @@ _WARNINGS = frozenset(
         "GLM402",
         "GLM403",
         "GLM405",
+        "GLM407",
         "GLM415",
         "GLM417",
         "GLM419",
@@ -43,11 +44,14 @@ _WARNINGS = frozenset(
         "GLM602",
         "GLM823",
         "GLM824",
+        "GLM838",
         "GLM825",
         "GLM831",
     ]
 )
-_NOTES = frozenset(["GLM208", "GLM220", "GLM335", "GLM336", "GLM390", "GLM420", "GLM507", "GLM546", "GLM821"])
+_NOTES = frozenset(
+    ["GLM571", "GLM208", "GLM220", "GLM335", "GLM336", "GLM390", "GLM406", "GLM420", "GLM507", "GLM546", "GLM821"]
+)
 
 
 def usual(code: str) -> Level:

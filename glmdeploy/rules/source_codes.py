@@ -217,6 +217,15 @@ or older than the profiles; `render --all` writes it. A newer glmdeploy alone do
     "GLM537": """A bundle that the workspace does not list any more
 
 Its folder is still there, and a cluster may still be told to run it. Remove it, or list it again.""",
+    "GLM570": """A workspace is there already
+
+`init` starts a repository. Where a `glmdeploy.yaml` or the profile stands that it would write, with another text, it
+writes nothing: the bundles would be rendered from somebody else's file. Exit code 3. Add a profile and a deployment to
+the workspace that is there, and run `glmdeploy render --all`.""",
+    "GLM571": """A file was there and stays
+
+`init` writes README, CI, pre-commit and Git attributes where there are none. What was there stays as it is, and may lack
+what the scaffold would have: `glmdeploy init -o EMPTY-FOLDER` shows it.""",
     "GLM610": """Not a file of image digests
 
 It holds `format: glmdeploy-images/v1` and `images`, which maps a reference with a tag to `sha256:` and 64 hexadecimal

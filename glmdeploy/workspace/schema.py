@@ -18,14 +18,15 @@ SHARED = OWN | {"cluster", "framework"}
 
 
 @says(pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\]+$")
-def _inside(text: str) -> str:
+def inside(text: str) -> str:
+    """A path below the workspace's folder; ValueError otherwise."""
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in text:
         raise ValueError("must be a path below the folder of the workspace file, with `/` and without `..`")
     return text
 
 
-Inside = Annotated[Text, AfterValidator(_inside)]
+Inside = Annotated[Text, AfterValidator(inside)]
 
 
 def _partial(model: type[BaseModel], name: str, leave_out: frozenset[str] = frozenset()) -> type[BaseModel]:

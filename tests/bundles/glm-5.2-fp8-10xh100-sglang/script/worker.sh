@@ -99,6 +99,7 @@ command=(
   --kv-cache-dtype bfloat16
   --tool-call-parser glm47
   --reasoning-parser glm45
+  --default-chat-template-kwargs '{"reasoning_effort":"high"}'
   --served-model-name glm-5.2
   --dist-timeout 1980
   --watchdog-timeout 1980
