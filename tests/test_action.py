@@ -10,11 +10,14 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from test_github_comment import MARK, TOKEN, GitHub, github, pull_request  # noqa: F401  a fixture, asked for by name
 from test_gitops import DEV, _commit, _delete, _edit_profile, _git, _write, repository  # noqa: F401  as above
 
@@ -185,8 +188,26 @@ def test_no_script_holds_an_expression_and_every_script_is_there() -> None:
     scripts = [s["run"] for s in STEPS if "run" in s]
     assert not [s for s in scripts if "${{" in s]
     named = {n for s in scripts for n in re.findall(r"\.github/action/(\w+)", s)}
-    assert named == {p.name for p in (ROOT / ".github/action").iterdir()}
+    assert named == {p.name for p in (ROOT / ".github/action").iterdir() if not p.suffix}
     assert all(len(s.splitlines()) <= 2 for s in scripts)
+
+
+def test_the_environment_is_pinned_as_a_whole() -> None:
+    lines = (ROOT / ".github/action/constraints.txt").read_text().splitlines()
+    pinned = {line.partition("==")[0] for line in lines if re.fullmatch(r"[a-z0-9-]+==[\d.]+", line)}
+    assert pinned == needed("glmdeploy", set()) - {"glmdeploy"}
+
+
+def needed(name: str, found: set[str]) -> set[str]:
+    """A distribution and all that it requires, without extras."""
+    found.add(name)
+    for line in metadata.requires(name) or ():
+        requirement = Requirement(line)
+        if canonicalize_name(requirement.name) not in found and (
+            requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        ):
+            needed(canonicalize_name(requirement.name), found)
+    return found
 
 
 def test_every_input_and_output_is_described_and_used() -> None:
@@ -334,7 +355,7 @@ def test_the_base_is_fetched_where_the_checkout_has_one_commit(
 def test_nothing_of_the_pull_request_is_run(act: Callable[..., Job]) -> None:
     ran = Path("ran").absolute()
     hostile = f"from pathlib import Path\nPath({str(ran)!r}).touch()\nraise SystemExit(0)\n"
-    for name in ("glmdeploy/__init__.py", "glmdeploy/github/comment.py", "json.py", "sitecustomize.py", "click.py"):
+    for name in ("glmdeploy/__init__.py", "glmdeploy/github_comment.py", "json.py", "sitecustomize.py", "click.py"):
         _write(name, hostile)
     done = act()
     assert done.code == 0, done.log

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("repository")
 
 ROOT = Path(__file__).parent.parent
-HEAD = "<!-- glmdeploy-check -->\n\n"
+MARK = "<!-- glmdeploy-check -->"
+HEAD = f"{MARK}\n\n"
 SERVE = "clusters/dev/glm/script/serve.sh"
 
 
@@ -161,6 +162,19 @@ def test_nothing_is_shown_that_looks_like_a_secret(run: Run) -> None:
     assert "hf_" in text
     path.write_text(text)
     assert "hf_abcdefghij" not in run("check", "--format", "markdown").out
+
+
+def test_the_comment_obeys_nothing_that_stands_in_a_bundle(run: Run) -> None:
+    hostile = "`</code><img src=x> @admin #1 | </details>\n```\n<script>\N{RIGHT-TO-LEFT OVERRIDE}"
+    _write(SERVE, hostile)
+    _write(f"clusters/dev/glm/{hostile.replace('/', '')}", "x\n")
+    out = run("check", "--format", "markdown").out
+    outside = re.sub(r"^(`{3,})diff\n.*?^\1$", "", out, flags=re.DOTALL | re.MULTILINE)
+    shown = re.sub(r"`[^`\n]*`|<code>[^<\n]*</code>", "", outside)
+    assert set(re.findall(r"<[^>]*>", shown)) == {MARK, "<details>", "<summary>", "</summary>", "</details>"}
+    assert "@admin" not in shown
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in out
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in outside.splitlines() if line.startswith("|"))
 
 
 def test_a_comment_is_never_longer_than_github_takes_and_says_what_was_cut(run: Run) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from glmdeploy.github import event
+from glmdeploy import github_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +154,7 @@ def post(github: GitHub, folder: Path, *words: str, text: str = f"{MARK}\n\nhell
         "GITHUB_EVENT_PATH": str(folder / "event.json"),
         **given,
     }
-    command = [sys.executable, "-m", "glmdeploy.github.comment", str(folder / "report.md"), *words]
+    command = [sys.executable, "-m", "glmdeploy.github_comment", str(folder / "report.md"), *words]
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=60)
     said = done.stdout + done.stderr
     assert TOKEN not in said
@@ -303,19 +303,19 @@ def test_without_a_pull_request_nothing_is_asked(github: GitHub, tmp_path: Path)
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        pytest.param(pull_request(), event.Event(7, "a" * 40), id="own-branch"),
-        pytest.param(pull_request(head="fork/r"), event.Event(7, "a" * 40, fork=True), id="fork"),
-        pytest.param(pull_request(head="fork/r", base="fork/r"), event.Event(7, "a" * 40), id="inside-a-fork"),
-        pytest.param(pull_request(sha="--upload-pack=x"), event.Event(7), id="a-base-that-is-no-commit"),
+        pytest.param(pull_request(), github_event.Event(7, "a" * 40), id="own-branch"),
+        pytest.param(pull_request(head="fork/r"), github_event.Event(7, "a" * 40, fork=True), id="fork"),
+        pytest.param(pull_request(head="fork/r", base="fork/r"), github_event.Event(7, "a" * 40), id="inside-a-fork"),
+        pytest.param(pull_request(sha="--upload-pack=x"), github_event.Event(7), id="a-base-that-is-no-commit"),
         pytest.param(
             {"pull_request": {"number": 7, "head": {"repo": None}, "base": {"repo": {"full_name": "o/r"}}}},
-            event.Event(7, fork=True),
+            github_event.Event(7, fork=True),
             id="deleted-fork",
         ),
-        pytest.param({"pull_request": {"number": "7\nx=y"}}, event.Event(), id="a-number-that-is-none"),
-        pytest.param([], event.Event(), id="no-object"),
+        pytest.param({"pull_request": {"number": "7\nx=y"}}, github_event.Event(), id="a-number-that-is-none"),
+        pytest.param([], github_event.Event(), id="no-object"),
     ],
 )
-def test_the_event_says_which_pull_request(tmp_path: Path, data: Any, expected: event.Event) -> None:
+def test_the_event_says_which_pull_request(tmp_path: Path, data: Any, expected: github_event.Event) -> None:
     (tmp_path / "event.json").write_text(json.dumps(data))
-    assert event.read(str(tmp_path / "event.json")) == expected
+    assert github_event.read(str(tmp_path / "event.json")) == expected

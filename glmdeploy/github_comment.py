@@ -1,6 +1,6 @@
 """Write a report to the pull request as one comment, and to the same comment the next time.
 
-`python -m glmdeploy.github.comment FILE` reads the mark in the first line of FILE, looks for a comment that starts with
+`python -m glmdeploy.github_comment FILE` reads the mark in the first line of FILE, looks for a comment that starts with
 it and that a bot or the token's own user wrote, and updates it, or writes a new one. A token that may not write, such as
 that of a pull request from a fork, is said and is no failure. The token is sent to GITHUB_API_URL alone and is never
 printed; redirections are not followed.
@@ -22,7 +22,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from glmdeploy.github import event
+from glmdeploy import github_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -166,9 +166,9 @@ def _own(api: Api, comment: dict[str, Any]) -> bool:
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m glmdeploy.github.comment",
+        prog="python -m glmdeploy.github_comment",
         description="Write a report to the pull request of GITHUB_EVENT_PATH as one comment, or update that comment.",
-        epilog="example: python -m glmdeploy.github.comment comment.md --of clusters/eu",
+        epilog="example: python -m glmdeploy.github_comment comment.md --of clusters/eu",
     )
     parser.add_argument("file", metavar="FILE", help="report whose first line is a mark of glmdeploy")
     parser.add_argument("--of", default=".", metavar="FOLDER", help="which workspace; each has its own comment")
@@ -201,7 +201,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """Exit status 0, also where the token may not write; 1 when the comment was not written for another reason."""
     chosen = _arguments(given)
     try:
-        number = event.read(os.environ.get("GITHUB_EVENT_PATH", "")).number
+        number = github_event.read(os.environ.get("GITHUB_EVENT_PATH", "")).number
         if not number:
             sys.stdout.write("no pull request: nothing is commented\n")
             return 0

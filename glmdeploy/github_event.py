@@ -1,6 +1,6 @@
 """The event that started a workflow: its pull request, the base of that, and whether it comes from a fork.
 
-`python -I -m glmdeploy.github.event >>"$GITHUB_OUTPUT"` makes them outputs of a step. Without `-I`, Python would look for
+`python -I -m glmdeploy.github_event >>"$GITHUB_OUTPUT"` makes them outputs of a step. Without `-I`, Python would look for
 modules in the folder that it runs in first, and that folder is the pull request's.
 """
 
