@@ -21,11 +21,6 @@ from glmdeploy.probe.wire import Deadline
 _SECONDS = click.FloatRange(min=0.1, max=86_400)
 
 
-def _outputs(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    del context, parameter
-    return reports.pairs(value, FORMATS)
-
-
 def _checks(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     del context, parameter
     words = [w for part in value for w in (p.strip() for p in part.split(",")) if w]
@@ -59,7 +54,7 @@ def _checks(context: click.Context, parameter: click.Parameter, value: tuple[str
     "outputs",
     multiple=True,
     metavar="FMT=FILE",
-    callback=_outputs,
+    callback=reports.outputs(FORMATS),
     help="Also write a report in a format, such as junit=probe.xml; - prints; repeatable.",
 )
 def command(
@@ -110,7 +105,7 @@ def command(
     report = replace(report, found=(*in_the_clear(client.address, client.key), *report.found))
     talk.say(report.found)
     talk.put(FORMATS[form](report), "backslashreplace")
-    reports.put((FORMATS[kind](report), file) for kind, file in outputs)
+    reports.write(lambda name: FORMATS[name](report), outputs)
     sys.exit(talk.REFUSED if report.failed else talk.OK)
 
 
