@@ -19,6 +19,7 @@ from glmdeploy.forms.bound import BoundForm
 from glmdeploy.forms.bundle import BundleForm
 from glmdeploy.forms.check import CheckForm
 from glmdeploy.forms.cost import CostForm
+from glmdeploy.forms.detect import DetectForm
 from glmdeploy.forms.diff import DiffForm
 from glmdeploy.forms.images import ImageListForm, ImagesForm
 from glmdeploy.forms.lint import LintForm
@@ -206,6 +207,11 @@ def diff() -> Schema:
     return of_type("diff", DiffForm)
 
 
+def detect() -> Schema:
+    """`detect --format json`."""
+    return of_type("detect", DetectForm)
+
+
 def listing() -> Schema:
     """`list --format json`."""
     return of_type("list", ListForm)
@@ -238,6 +244,7 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "bound": bound,
     "upgrade": upgrade,
     "diff": diff,
+    "detect": detect,
     "list": listing,
     "images": images,
     "image-list": image_list,

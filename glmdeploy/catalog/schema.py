@@ -69,6 +69,8 @@ class GPUEntry(Entry):
     gpus_per_node: int
     rack_scale: bool
     product_labels: tuple[str, ...] = ()
+    driver_names: tuple[str, ...] = ()
+    pci_ids: tuple[str, ...] = ()
     facts: dict[str, FactEntry]
     unverified: tuple[str, ...] = ()
     note: str = ""
