@@ -28,6 +28,7 @@ from glmdeploy.forms.lock import LockForm
 from glmdeploy.forms.plan import PlanForm
 from glmdeploy.forms.recommend import RecommendForm
 from glmdeploy.forms.upgrade import UpgradeForm
+from glmdeploy.forms.weights import WeightsForm
 from glmdeploy.pipeline import SCHEMA_FILE
 from glmdeploy.profile import Profile
 from glmdeploy.units import exact_size
@@ -212,6 +213,11 @@ def detect() -> Schema:
     return of_type("detect", DetectForm)
 
 
+def weights() -> Schema:
+    """`validate-weights --format json`."""
+    return of_type("weights", WeightsForm)
+
+
 def listing() -> Schema:
     """`list --format json`."""
     return of_type("list", ListForm)
@@ -245,6 +251,7 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "upgrade": upgrade,
     "diff": diff,
     "detect": detect,
+    "weights": weights,
     "list": listing,
     "images": images,
     "image-list": image_list,

@@ -92,6 +92,8 @@ class CheckpointEntry(Entry):
     max_tp: int
     compute: tuple[str, ...] = ()
     frameworks: tuple[str, ...]
+    shards: int = 0
+    quant_method: str = ""
     facts: dict[str, FactEntry]
     note: str = ""
 
@@ -122,6 +124,7 @@ class ModelEntry(Entry):
     index_freq: PositiveInt
     index_offset: PositiveInt
     mtp_layers: PositiveInt
+    architecture: str
     max_context: PositiveInt
     max_output: PositiveInt
     license: str

@@ -24,6 +24,7 @@ from glmdeploy.rules import (
     site,
     source_codes,
     target,
+    weight_codes,
 )
 
 if TYPE_CHECKING:
@@ -148,5 +149,5 @@ def check(plan: Plan, processes: tuple[Process, ...]) -> tuple[Diagnostic, ...]:
 def pages() -> dict[str, Page]:
     """The page of every code, sorted."""
     texts = {code: inspect.cleandoc(rule.__doc__ or "") for code, rule in RULES.items()}
-    texts |= source_codes.PAGES | manifest_codes.PAGES | host_codes.PAGES
+    texts |= source_codes.PAGES | manifest_codes.PAGES | host_codes.PAGES | weight_codes.PAGES
     return {code: Page(code, text.partition("\n")[0], text) for code, text in sorted(texts.items())}
