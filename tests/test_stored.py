@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from glmdeploy import catalog, resources, schemas, stored
 from glmdeploy.stored import header, names
+from glmdeploy.stored import report as stored_report
 from glmdeploy.stored.fault import FaultError
 from glmdeploy.stored.folder import INDEX
 from glmdeploy.stored.header import Tensor
@@ -556,6 +557,14 @@ def test_a_wrong_checkpoint_is_named(held: str, asked: str, tmp_path: Path) -> N
         assert f"these are the weights of `{held}` ({CHECKPOINTS[held].repo}), and `{asked}`" in said(report, "GLM971")
 
 
+def test_a_wrong_checkpoint_is_named_before_all_of_it_is_there(tmp_path: Path) -> None:
+    write(tmp_path, tensors_of(TINY, "nvfp4"), "nvfp4")
+    (tmp_path / SHARD).unlink()
+    report = check(tmp_path, "fp8")
+    assert codes(report) == ["GLM962", "GLM971"]
+    assert "fetch nvidia/GLM-5.2-NVFP4" in said(report, "GLM962")
+
+
 def test_a_precision_of_somebody_elses_is_said_and_refused_where_another_was_asked_for(tmp_path: Path) -> None:
     tensors = {n: replace(t, dtype="F16") if t.dtype == "BF16" else t for n, t in tensors_of(TINY, "bf16").items()}
     write(tmp_path, tensors, "bf16")
@@ -789,10 +798,19 @@ def full_size(folder: Path) -> Path:
 def test_the_command_refuses_with_code_1_and_says_why(tmp_path: Path, run: Run) -> None:
     result = run("validate-weights", str(full_size(tmp_path / "glm")), "--checkpoint", "zai-org/GLM-5.2-FP8")
     assert result.code == 1
-    assert result.out.startswith("no checkpoint of the catalogue: 0 of 141 shards whole, 0 tensors, 0 bytes: 1 error")
+    assert result.out == "0 of 141 shards whole: 1 error\n"
     assert result.err.startswith("error[GLM962]: 141 of 141 shards missing\n")
     assert "model-00001-of-00141.safetensors is missing" in result.err
     assert "and 136 more" in result.err
+
+
+def test_people_get_a_sentence(fp8: Path, tmp_path: Path) -> None:
+    start = "`fp8` (zai-org/GLM-5.2-FP8): 3 of 3 shards whole, "
+    assert stored_report.for_people(check(fp8)).startswith(start)
+    assert stored_report.for_people(check(fp8)).endswith(" bytes: complete\n")
+    assert stored_report.for_people(check(tmp_path / "nowhere")) == "1 error: no weights that could be read\n"
+    (fp8 / SHARD).unlink()
+    assert stored_report.for_people(check(fp8)).endswith(" bytes: 1 error\n")
 
 
 @pytest.mark.parametrize("name", ["full", "nowhere"])

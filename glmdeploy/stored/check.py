@@ -13,17 +13,16 @@ from glmdeploy.stored import header, names
 from glmdeploy.stored.fault import FaultError
 from glmdeploy.stored.files import parse, read
 from glmdeploy.stored.precision import Census
+from glmdeploy.stored.words import BROKEN, REMOVE, WHAT, modules, shape, some
 from glmdeploy.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from glmdeploy.models import Checkpoint, Model
     from glmdeploy.stored.folder import Index
     from glmdeploy.stored.header import Tensor
 
-SHOWN = 5  # names in a note; the rest is a number
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 
 
@@ -65,6 +64,7 @@ class _Checker:
     def __init__(self, folder: Path, model: Model, asked: Checkpoint | None) -> None:
         self.folder, self.model, self.asked = folder, model, asked
         self.census = Census(model)
+        self.held: Checkpoint | None = None
         self.present: dict[str, Tensor] = {}
         self.read = 0  # shards whose header can be used
         self.whole = 0
@@ -77,15 +77,14 @@ class _Checker:
             self._leftovers(index)
         else:
             self._leftovers(folders.Index({}, (), 0))
-        held = self.census.checkpoint(self.model)
-        if index is not None and self.read == len(index.shards):
-            self._contents(index, held)
-        self._config(held or self.asked)
+        if index is not None:
+            self._contents(index, whole=self.read == len(index.shards))
+        self._config(self.held or self.asked)
         self._tokenizer()
         return Report(
             folder=self.folder,
             asked=self.asked,
-            checkpoint=held,
+            checkpoint=self.held,
             shards=len(index.shards) if index else 0,
             whole=self.whole,
             tensors=len(self.present),
@@ -121,38 +120,44 @@ class _Checker:
             self.census.count(tensors)
             misplaced += [f"{n} is in {shard}" for n in tensors if index.tensors.get(n, shard) != shard]
             self.present.update(tensors)
+        self.held = self.census.checkpoint(self.model)
         for code, listed in sorted(faults.items()):
             count = f"{len(listed)} of {plural(len(index.shards), 'shard')}"
-            self._say(code, f"{count} {_WHAT[code]}", notes=_some(listed), hint=self._fetch())
+            hint = f"{REMOVE}{self._fetch()}" if code in BROKEN else self._fetch()
+            self._say(code, f"{count} {WHAT[code]}", notes=some(listed), hint=hint)
         if misplaced:
             message = f"{plural(len(misplaced), 'tensor')} in another shard than the index says"
-            self._say("GLM969", message, notes=_some(misplaced), hint="index and shards are of different downloads")
+            self._say("GLM969", message, notes=some(misplaced), hint="index and shards are of different downloads")
 
     def _leftovers(self, index: Index) -> None:
         if names_ := folders.unfinished(self.folder):
             message = f"{plural(len(names_), 'file')} of an unfinished download"
             hint = "if no download is running, they may be removed"
-            self._say("GLM964", message, Level.WARNING, notes=_some(names_), hint=hint)
+            self._say("GLM964", message, Level.WARNING, notes=some(names_), hint=hint)
         if index.shards and (more := folders.others(self.folder, index.shards)):
             message = f"{plural(len(more), 'file')} of weights that the index does not name"
             hint = "engines that load every file would load them too: move them away"
-            self._say("GLM983", message, Level.WARNING, notes=_some(more), hint=hint)
+            self._say("GLM983", message, Level.WARNING, notes=some(more), hint=hint)
 
     # --- contents ---
 
-    def _contents(self, index: Index, held: Checkpoint | None) -> None:
-        """What the tensors are, once every header could be read."""
+    def _contents(self, index: Index, *, whole: bool) -> None:
+        """What the tensors are; whether all are there only once every header could be read."""
+        if whole or self.held:
+            self._which(self.held)
+        if not whole:
+            return
         lost = sorted(n for n in index.tensors if n not in self.present)
         if lost:
             message = f"{plural(len(lost), 'tensor')} of the index in no shard"
-            self._say("GLM969", message, notes=_some(lost), hint="index and shards are of different downloads")
-        self._which(held)
-        if against := held or self.asked:
+            self._say("GLM969", message, notes=some(lost), hint="index and shards are of different downloads")
+        if against := self.held or self.asked:
             self._names(against)
         total = sum(t.size for t in self.present.values())
         if index.total not in {0, total}:
             message = f"the index says {index.total:,} bytes, and its shards hold {total:,}"
             self._say("GLM982", message, Level.NOTE)
+        held = self.held
         if held and held.shards not in {0, len(index.shards)}:
             message = f"{plural(len(index.shards), 'shard')}, and {held.repo} has {held.shards}: it was split anew"
             self._say("GLM981", message, Level.NOTE)
@@ -172,22 +177,22 @@ class _Checker:
         rest = set(self.present)
         missing: list[str] = []
         shapes: list[str] = []
-        modules = _modules(rest)
+        parts = modules(rest)
         for name, wanted in names.expected(self.model, checkpoint):
             if wanted is None:
-                rest -= modules.get(name, set())
-                missing += [] if name in modules else [name]
+                rest -= parts.get(name, set())
+                missing += [] if name in parts else [name]
                 continue
             there = self.present.get(name)
             rest.discard(name)
             if there is None:
                 missing.append(name)
             elif there != wanted:
-                shapes.append(f"{name} is {_shape(there)}, and should be {_shape(wanted)}")
+                shapes.append(f"{name} is {shape(there)}, and should be {shape(wanted)}")
         self._missing(missing)
         if shapes:
             message = f"{plural(len(shapes), 'tensor')} of another type or shape than the model's"
-            self._say("GLM977", message, notes=_some(shapes))
+            self._say("GLM977", message, notes=some(shapes))
         self._unknown(rest)
 
     def _missing(self, missing: list[str]) -> None:
@@ -195,24 +200,22 @@ class _Checker:
         main = [n for n in missing if not n.startswith(draft)]
         if main:
             message = f"{plural(len(main), 'tensor')} of {self.model.name} missing"
-            self._say("GLM970", message, notes=_some(main), hint=self._fetch())
+            self._say("GLM970", message, notes=some(main), hint=self._fetch())
         if spare := [n for n in missing if n.startswith(draft)]:
             whole = not any(n.startswith(draft) for n in self.present)
             how = "the MTP layer is missing" if whole else f"{plural(len(spare), 'tensor')} of the MTP layer missing"
             level = Level.WARNING if whole else Level.ERROR
-            self._say(
-                "GLM979", how, level, notes=_some(spare), hint="without it: `serving.mtp: false`" if whole else ""
-            )
+            self._say("GLM979", how, level, notes=some(spare), hint="without it: `serving.mtp: false`" if whole else "")
 
     def _unknown(self, rest: set[str]) -> None:
         if shared := [n for n in rest if ".self_attn.indexer." in n]:
             message = (
                 f"{plural(len(shared), 'tensor')} of indexers in layers that share one: these are GLM-5's or GLM-5.1's"
             )
-            self._say("GLM973", message, notes=_some(sorted(shared)), hint=self._fetch())
+            self._say("GLM973", message, notes=some(sorted(shared)), hint=self._fetch())
         if more := sorted(rest.difference(shared)):
             message = f"{plural(len(more), 'tensor')} that the model does not have"
-            self._say("GLM978", message, Level.WARNING, notes=_some(more))
+            self._say("GLM978", message, Level.WARNING, notes=some(more))
 
     # --- the small files ---
 
@@ -231,7 +234,7 @@ class _Checker:
         if config is None:
             return
         if different := list(configs.differences(config, self.model)):
-            self._say("GLM973", f"config.json is not {self.model.name}'s", notes=_some(different))
+            self._say("GLM973", f"config.json is not {self.model.name}'s", notes=some(different))
         elif context := configs.other_context(config, self.model):
             hint = "engines take it for the longest context: undo it, unless it is on purpose"
             self._say("GLM974", context, Level.WARNING, hint=hint)
@@ -253,40 +256,10 @@ class _Checker:
     # --- words ---
 
     def _fetch(self) -> str:
-        known = self.asked or next(c for c in self.model.checkpoints if c.default)
-        repo = known.repo if self.asked or not self.read else "the same repository"
-        return f"fetch {repo} again: `hf download` keeps what is whole, and brings the rest"
+        known = self.held or self.asked or next(c for c in self.model.checkpoints if c.default)
+        return f"fetch {known.repo}: `hf download` keeps what is there, and brings the rest"
 
     def _say(
         self, code: str, message: str, level: Level = Level.ERROR, *, notes: tuple[str, ...] = (), hint: str = ""
     ) -> None:
         self.found.append(Diagnostic(code, message, level, span=Span(str(self.folder)), notes=notes, hint=hint))
-
-
-_WHAT = {
-    "GLM961": "cannot be used",
-    "GLM962": "missing",
-    "GLM963": "not as long as their headers say",
-    "GLM965": "are Git LFS pointers, not weights",
-    "GLM966": "have a header that cannot be used",
-    "GLM967": "with holes where data should be",
-    "GLM968": "cannot be read",
-}
-
-
-def _some(listed: Iterable[str]) -> tuple[str, ...]:
-    """The first of them, and how many more there are."""
-    every = [printable(item) for item in listed]
-    more = (f"and {len(every) - SHOWN} more",) if len(every) > SHOWN else ()
-    return (*(item if len(item) <= 200 else item[:197] + "..." for item in every[:SHOWN]), *more)  # noqa: PLR2004  a line or two
-
-
-def _modules(tensors: Iterable[str]) -> Mapping[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
-    for name in tensors:
-        found[name.rpartition(".")[0]].add(name)
-    return found
-
-
-def _shape(tensor: Tensor) -> str:
-    return f"{tensor.dtype} {list(tensor.shape)}"

@@ -134,16 +134,18 @@ def _natural(number: Any) -> bool:
 def _holes(descriptor: int, size: int) -> int:
     """Bytes that were never written, where they are more than a copy leaves out; 0 where the file system cannot say."""
     here, missing = 0, 0
-    try:
-        for _ in range(10_000):
-            hole = os.lseek(descriptor, here, os.SEEK_HOLE)
-            if hole >= size:
-                break
-            try:
-                here = os.lseek(descriptor, hole, os.SEEK_DATA)
-            except OSError:  # nothing but a hole up to the end
-                here = size
-            missing += here - hole
-    except OSError:
-        return 0
+    for _ in range(10_000):
+        hole = _seek(descriptor, here, os.SEEK_HOLE, size)
+        if hole >= size:
+            break
+        here = _seek(descriptor, hole, os.SEEK_DATA, size)
+        missing += here - hole
     return missing if missing >= HOLE else 0
+
+
+def _seek(descriptor: int, here: int, what: int, size: int) -> int:
+    """The next hole or data; the end where there is none behind, or the file system does not know."""
+    try:
+        return os.lseek(descriptor, here, what)
+    except OSError:
+        return size

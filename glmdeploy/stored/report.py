@@ -23,10 +23,13 @@ def for_people(report: Report) -> str:
     )
     if not report.shards:
         return f"{plural(errors, 'error')}: no weights that could be read\n"
+    verdict = "complete" if report.usable else plural(errors, "error")
+    if not report.tensors:
+        return f"{report.whole} of {plural(report.shards, 'shard')} whole: {verdict}\n"
     counts = (
         f"{report.whole} of {plural(report.shards, 'shard')} whole, {report.tensors:,} tensors, {report.size:,} bytes"
     )
-    return f"{what}: {counts}: {'complete' if report.usable else plural(errors, 'error')}\n"
+    return f"{what}: {counts}: {verdict}\n"
 
 
 def as_json(report: Report) -> str:
