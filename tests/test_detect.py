@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 from glmdeploy import catalog, detect, schemas, source
 from glmdeploy.detect import Sources, amd, judge, nvidia, system, tools
 from glmdeploy.detect.match import gpu_of
+from glmdeploy.detect.report import for_people
 from glmdeploy.detect.root import Root
 from glmdeploy.detect.seen import Cpu, Device, Devices, Disk, Host, Memory, Port
 from glmdeploy.diagnostics import ProfileError
@@ -379,6 +380,8 @@ def test_an_empty_recording_says_what_is_missing(tmp_path: Path) -> None:
     said = [d.message for d in report.found]
     assert "`/proc/cpuinfo` could not be read: No such file or directory" in said
     assert "`/proc/meminfo` does not say how much RAM there is" in said
+    assert "GLM950" not in codes(report)
+    assert "CPU      unknown\nRAM      unknown\n" in for_people(report)
 
 
 def test_gpus_on_the_bus_are_counted_by_class(tmp_path: Path) -> None:
@@ -403,7 +406,7 @@ HOST = Host(Devices((Device("NVIDIA H200", 143771 * MIB),), "580.1", "NVML", 1),
         (replace(HOST, ports=(Port("mlx5_0", "Ethernet", 25, active=True),)), "GLM956", "100 Gbit/s or more"),
         (replace(HOST, disk=Disk("nvme", "xfs", 2 * 10**12, 600 * 10**9)), "GLM957", "`fp8` 756 GB"),
         (replace(HOST, disk=Disk("hdd", "ext4", 9 * 10**12, 9 * 10**12)), "GLM957", "rotating disk"),
-        (replace(HOST, cpu=Cpu("")), "GLM950", "neither AVX2"),
+        (replace(HOST, cpu=Cpu("", threads=8)), "GLM950", "neither AVX2"),
         (replace(HOST, devices=replace(HOST.devices, driver="")), "GLM940", "driver's version"),
     ],
 )

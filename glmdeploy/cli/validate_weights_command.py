@@ -42,7 +42,7 @@ def command(folder: Path, *, checkpoint: str | None, name: str | None, form: str
     \b
     Examples:
       glmdeploy validate-weights /models/GLM-5.2-FP8
-      glmdeploy validate-weights ~/.cache/huggingface/hub/models--zai-org--GLM-5.2-FP8
+      glmdeploy validate-weights ~/hub/models--zai-org--GLM-5.2-FP8
       glmdeploy validate-weights /models/glm --profile prod.yaml --format json
     """
     if checkpoint and name:

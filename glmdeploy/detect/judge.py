@@ -175,7 +175,7 @@ def _processor(host: Host) -> Iterator[Diagnostic]:
             f"{cpu.threads} of {plural(cpu.online, 'CPU')} may be used here: {plural(cpu.cores, 'core')} are written"
         )
         yield _note("GLM949", message, "CPU", hint="run it outside the container or job for the whole host")
-    if not cpu.isa:
+    if cpu.threads and not cpu.isa:
         message = "the CPU has neither AVX2, AVX-512 nor AMX that KTransformers' kernels are built for"
         yield _note("GLM950", message, "CPU", hint="only KTransformers computes on it: other frameworks do not care")
     elif cpu.missing:

@@ -102,9 +102,10 @@ def _lines(report: Report) -> Iterator[tuple[str, str]]:
     elif host.devices.driver:
         yield "driver", f"{host.devices.driver}, read by {host.devices.via}; links: {_linked(host)}"
     nodes = plural(cpu.numa_nodes, "NUMA node")
-    yield "CPU", f"{plural(cpu.cores, 'core')}, {plural(cpu.threads, 'thread')}, {nodes}, {cpu.isa or 'below AVX2'}"
+    cores = f"{plural(cpu.cores, 'core')}, {plural(cpu.threads, 'thread')}, {nodes}, {cpu.isa or 'below AVX2'}"
+    yield "CPU", cores if cpu.threads else "unknown"
     limit = f", of which {gib(host.memory.limit)} may be used" if 0 < host.memory.limit < host.memory.total else ""
-    yield "RAM", f"{gib(host.memory.total)}{limit}"
+    yield "RAM", f"{gib(host.memory.total)}{limit}" if host.memory.total else "unknown"
     for port in host.ports:
         yield "RDMA", f"{port.name}: {port.layer}, {port.rate} Gbit/s, {'active' if port.active else 'down'}"
     if not host.ports:
