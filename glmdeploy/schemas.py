@@ -20,6 +20,7 @@ from glmdeploy.forms.bundle import BundleForm
 from glmdeploy.forms.check import CheckForm
 from glmdeploy.forms.compare import CompareForm
 from glmdeploy.forms.cost import CostForm
+from glmdeploy.forms.detect import DetectForm
 from glmdeploy.forms.diff import DiffForm
 from glmdeploy.forms.images import ImageListForm, ImagesForm
 from glmdeploy.forms.lint import LintForm
@@ -29,6 +30,7 @@ from glmdeploy.forms.plan import PlanForm
 from glmdeploy.forms.probe import ProbeForm
 from glmdeploy.forms.recommend import RecommendForm
 from glmdeploy.forms.upgrade import UpgradeForm
+from glmdeploy.forms.weights import WeightsForm
 from glmdeploy.pipeline import SCHEMA_FILE
 from glmdeploy.probe.tasks import TaskFile
 from glmdeploy.profile import Profile
@@ -224,6 +226,16 @@ def tasks() -> Schema:
     return of_type("tasks", TaskFile)
 
 
+def detect() -> Schema:
+    """`detect --format json`."""
+    return of_type("detect", DetectForm)
+
+
+def weights() -> Schema:
+    """`validate-weights --format json`."""
+    return of_type("weights", WeightsForm)
+
+
 def listing() -> Schema:
     """`list --format json`."""
     return of_type("list", ListForm)
@@ -259,6 +271,8 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "probe": probe,
     "compare": compare,
     "tasks": tasks,
+    "detect": detect,
+    "weights": weights,
     "list": listing,
     "images": images,
     "image-list": image_list,
