@@ -27,6 +27,7 @@ COMMANDS = {
     "recommend": "Choose framework, checkpoint and layout for what you need.",
     "cost": "Show what a plan costs, and where hosted seats cost more.",
     "bound": "Show upper bounds on speed, beside what was measured.",
+    "clients": "Write the configuration of coding agents and SDKs.",
     "images": "List container images, and look their digests up in the registries.",
     "list": "List GPUs, models, checkpoints, frameworks, profiles or rules.",
     "explain": "Explain a diagnostic code.",
