@@ -74,18 +74,18 @@ class Clients:
 def make(server: Endpoint, wanted: Sequence[str] = ()) -> Clients:
     """The configurations that were asked for by the names of `NAMES`; all that the server can take when none was."""
     names = tuple(dict.fromkeys(wanted)) or NAMES
-    refused = () if server.messages else tuple(_refused(names, server, asked=bool(wanted)))
+    refused = () if server.messages else tuple(_refused(names, asked=bool(wanted)))
     chosen = [n for n in AGENTS if n in names and (server.messages or not AGENTS[n].messages)]
     return Clients(
         server,
         tuple((name, AGENTS[name].make(server)) for name in chosen),
         tuple(sdk.snippets(server)) if SDK in names else (),
         templating.render("clients/migration.md.j2", **_common(server)) if MIGRATION in names else "",
-        (*refused, *endpoint.check(server)),
+        (*refused, *endpoint.check(server, agents=bool(set(names) & set(AGENTS)))),
     )
 
 
-def _refused(names: Sequence[str], server: Endpoint, *, asked: bool) -> Iterator[Diagnostic]:
+def _refused(names: Sequence[str], *, asked: bool) -> Iterator[Diagnostic]:
     """What speaks only an API that the server has not: an error where it was asked for by name."""
     titles = [AGENTS[n].title for n in AGENTS if n in names and AGENTS[n].messages]
     without = [(t, Level.ERROR if asked else Level.WARNING) for t in titles]
@@ -122,7 +122,9 @@ def _sdk_page(made: Sequence[Snippet], server: Endpoint) -> str:
 
 
 def _common(server: Endpoint) -> dict[str, object]:
-    origin = f"profile {server.name}. Edit the profile, not this file." if server.engine else f"the address {server.root}."
+    origin = (
+        f"profile {server.name}. Edit the profile, not this file." if server.engine else f"the address {server.root}."
+    )
     key = (
         f"the value of the environment variable `{server.key}`, sent as Bearer"
         if server.key

@@ -33,8 +33,10 @@ def _cline(endpoint: Endpoint) -> Setup:
     notes = (
         "R1 Format stays off: the server separates thinking itself.",
         thinking_note(endpoint, sends_back=False),
-        f"Without a dialog: `cline auth -p openai-compatible -b {sh(endpoint.v1)} -m {sh(endpoint.model)} -k {variable}`. It asks for no "
-        "limit on answers, and stores the key in ~/.cline/data/settings/providers.json.",
+        (
+            f"Without a dialog: `cline auth -p openai-compatible -b {sh(endpoint.v1)} -m {sh(endpoint.model)} -k {variable}`. It asks for no "
+            "limit on answers, and stores the key in ~/.cline/data/settings/providers.json."
+        ),
         "No setting for this provider's time-out is documented.",
     )
     return Setup(fields=_fields(endpoint, "Model ID"), notes=notes)
@@ -55,4 +57,6 @@ CLINE = Agent(
     _cline,
     "Its documentation (OpenAI Compatible); the command was run with cline 3.0.65 against a recording server.",
 )
-ROO_CODE = Agent("Roo Code", _roo_code, "Its documentation (OpenAI Compatible) and the types of @roo-code/types 1.115.0; not run.")
+ROO_CODE = Agent(
+    "Roo Code", _roo_code, "Its documentation (OpenAI Compatible) and the types of @roo-code/types 1.115.0; not run."
+)

@@ -172,19 +172,20 @@ def _model(names: tuple[str, ...]) -> str:
     return next((name for name in names if not name.endswith(MILLION)), names[0])
 
 
-def check(endpoint: Endpoint) -> Iterator[Diagnostic]:
-    """What the user of these configurations must be told."""
+def check(endpoint: Endpoint, *, agents: bool) -> Iterator[Diagnostic]:
+    """What the user of these configurations must be told; ``agents`` says whether coding agents are among them."""
     if not endpoint.key and not endpoint.loopback:
         yield Diagnostic(
             "GLM993",
             f"whoever reaches `{endpoint.root}` can use the server: it reads no key",
             Level.WARNING,
             at=("secrets", "api_key"),
+            span=None if endpoint.engine else Span("--no-key"),
             hint="name a Secret in `secrets.api_key`; Transformers reads no key and needs a gateway such as LiteLLM"
             if endpoint.engine
             else "leave `--no-key` out where the server has a key",
         )
-    if not endpoint.tools:
+    if agents and not endpoint.tools:
         yield Diagnostic(
             "GLM994",
             "coding agents work by tool calls, and Transformers does not separate this model's tool calls from its text",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from glmdeploy.clients.endpoint import MILLION, NO_KEY, TIMEOUT, Endpoint
 from glmdeploy.clients.setup import Agent, File, Setup, as_json, thinking_note
 
 PROVIDER = "glm"
 _CLAUDE_OUTPUT = 128_000  # Claude Code 2.1.331 asks for no more, whatever it is told
+_CLAUDE_LARGE = 1_000_000  # the window that its mark stands for
 _CLAUDE_WINDOW = 100_000  # the least that its compaction window takes
 _OPENCODE_OUTPUT = 32_000  # opencode 1.18.33 asks for no more without the variable below
 _OPENCODE_VARIABLE = "OPENCODE_EXPERIMENTAL_OUTPUT_TOKEN_MAX"
@@ -16,7 +18,7 @@ _MS = str(TIMEOUT * 1000)
 
 
 def _claude_code(endpoint: Endpoint) -> Setup:
-    large = endpoint.context >= 1_000_000
+    large = endpoint.context >= _CLAUDE_LARGE
     name = endpoint.model.removesuffix(MILLION) + (MILLION if large else "")
     output = min(endpoint.output, _CLAUDE_OUTPUT)
     env = {
@@ -36,7 +38,9 @@ def _claude_code(endpoint: Endpoint) -> Setup:
         data["apiKeyHelper"] = f'printf %s "${endpoint.key}"'
     else:
         env["ANTHROPIC_AUTH_TOKEN"] = NO_KEY
-    file = File("settings.json", "~/.claude/settings.json, or `claude --settings settings.json`", as_json({**data, "env": env}))
+    file = File(
+        "settings.json", "~/.claude/settings.json, or `claude --settings settings.json`", as_json({**data, "env": env})
+    )
     return Setup((file,), notes=tuple(_claude_notes(endpoint, large=large)))
 
 
@@ -50,8 +54,10 @@ def _claude_effort(endpoint: Endpoint) -> dict[str, str]:
 def _claude_notes(endpoint: Endpoint, *, large: bool) -> list[str]:
     notes = [
         "The base URL has no `/v1`: Claude Code appends `/v1/messages`.",
-        "Thinking effort: Claude Code sends `high` by itself, which SGLang (from 0.5.14) and vLLM take for the template's; "
-        f"here it says `{endpoint.effort}`. sglang-kt 0.7.2 does not read it.",
+        (
+            "Thinking effort: Claude Code sends `high` by itself, which SGLang (from 0.5.14) and vLLM take for the template's; "
+            f"here it says `{endpoint.effort}`. sglang-kt 0.7.2 does not read it."
+        ),
         "Attribution is off because its line in the prompt changes with each request and would spoil the prefix cache.",
         "It does not know the model and says so once; window and limits are those of the file.",
     ]
@@ -128,8 +134,10 @@ def _kilo_code(endpoint: Endpoint) -> Setup:
         ("Models", endpoint.model),
     )
     notes = (
-        "The dialog (Settings, Providers, Custom provider) sets no limits and no time-outs: the file does. One of the two "
-        "is enough for the connection; older releases have the fields of Roo Code instead.",
+        (
+            "The dialog (Settings, Providers, Custom provider) sets no limits and no time-outs: the file does. One of the two "
+            "is enough for the connection; older releases have the fields of Roo Code instead."
+        ),
         thinking_note(endpoint, sends_back=True),
     )
     return Setup((file,), fields, notes=notes)
@@ -163,7 +171,10 @@ def _crush(endpoint: Endpoint) -> Setup:
         "models": {"large": chosen, "small": chosen},
     }
     file = File("crush.json", "crush.json in the project, or ~/.config/crush/crush.json", as_json(data))
-    notes = (thinking_note(endpoint, sends_back=True), "Crush has no setting for a time-out, and sets none on a request.")
+    notes = (
+        thinking_note(endpoint, sends_back=True),
+        "Crush has no setting for a time-out, and sets none on a request.",
+    )
     return Setup((file,), notes=notes)
 
 
@@ -198,6 +209,7 @@ def _openclaw(endpoint: Endpoint) -> Setup:
 
 
 def _goose(endpoint: Endpoint) -> Setup:
+    parts = urlsplit(endpoint.v1)
     data = {
         "name": PROVIDER,
         "engine": "openai",
@@ -217,9 +229,11 @@ def _goose(endpoint: Endpoint) -> Setup:
     )
     file = File(f"{PROVIDER}.json", f"~/.config/goose/custom_providers/{PROVIDER}.json", as_json(data))
     notes = (
-        "The base URL is the whole address of the endpoint, as in the providers that Goose ships. Without the file, "
-        f"`GOOSE_PROVIDER=openai`, `OPENAI_HOST={endpoint.root}`, `OPENAI_BASE_PATH=v1/chat/completions`, "
-        f"`OPENAI_TIMEOUT={TIMEOUT}` and the key in `OPENAI_API_KEY` do the same.",
+        (
+            "The base URL is the whole address of the endpoint, as in the providers that Goose ships. Without the file, "
+            f"`GOOSE_PROVIDER=openai`, `OPENAI_HOST={parts.scheme}://{parts.netloc}`, `OPENAI_BASE_PATH={parts.path[1:]}/chat/completions`, "
+            f"`OPENAI_TIMEOUT={TIMEOUT}` and the key in `OPENAI_API_KEY` do the same."
+        ),
         thinking_note(endpoint, sends_back=False),
     )
     return Setup((file,), variables=variables, notes=notes)
@@ -248,5 +262,9 @@ KILO_CODE = Agent(
     "Its documentation (OpenAI-compatible providers) and the types of @kilocode/sdk 7.4.20; not run.",
 )
 CRUSH = Agent("Crush", _crush, "schema.json and the source of Crush at 37f36e9 (August 2026); not run.")
-OPENCLAW = Agent("OpenClaw", _openclaw, "The configuration schema in the package openclaw 2026.9.6 and its documentation; not run.")
+OPENCLAW = Agent(
+    "OpenClaw",
+    _openclaw,
+    "The schema in the package openclaw 2026.9.6 takes the `models` section; the rest by its documentation; not run.",
+)
 GOOSE = Agent("Goose", _goose, "Goose's source: declarative_providers.rs and openai.rs; no package to run.")

@@ -11,7 +11,8 @@ from glmdeploy.clients.endpoint import TIMEOUT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from glmdeploy.clients import Clients, Endpoint
+    from glmdeploy.clients import Clients
+    from glmdeploy.clients.endpoint import Endpoint
     from glmdeploy.clients.setup import Setup
     from glmdeploy.diagnostics import Diagnostic
     from glmdeploy.forms.clients import AgentForm, ClientsForm, EndpointForm, NamedForm
