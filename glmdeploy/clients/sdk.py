@@ -57,7 +57,7 @@ def _context(endpoint: Endpoint, api: str) -> dict[str, object]:
         "no_key": NO_KEY,
         "timeout": TIMEOUT,
         "question": _QUESTION,
-        "effort": endpoint.effort,
+        "effort": "" if endpoint.effort == "off" else endpoint.effort,
         "arguments": repr(endpoint.thinking).replace("'", '"'),  # a Python literal of our own words
         "arguments_json": json.dumps(endpoint.thinking),
         "body": json.dumps({**body, **extra}, indent=2),
