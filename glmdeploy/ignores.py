@@ -22,7 +22,10 @@ _COMMENT = re.compile(r"#[^\r\n]*")
 _HEADER = re.compile(r"[|>][-+0-9]*[ \t]+(?=#)")  # of a block scalar, whose token holds it
 _IGNORE = re.compile(r"#\s*glmdeploy:\s*ignore\b(?:\[(?P<codes>[^\[\]]*)\])?(?P<reason>.*)")
 _CODE = re.compile(r"[^\s,][^,]*[^\s,]|[^\s,]")
-_ELSEWHERE = ("GLM7",)  # what `cost` and `recommend` say: no run of `lint` can tell whether it is said
+_ELSEWHERE = (
+    "GLM7",
+    "GLM99",
+)  # what `cost`, `recommend` and `clients` say: no run of `lint` can tell whether it is said
 
 
 @dataclass(frozen=True)

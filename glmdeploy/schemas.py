@@ -18,6 +18,7 @@ from glmdeploy.fields import KEYWORDS
 from glmdeploy.forms.bound import BoundForm
 from glmdeploy.forms.bundle import BundleForm
 from glmdeploy.forms.check import CheckForm
+from glmdeploy.forms.clients import ClientsForm
 from glmdeploy.forms.compare import CompareForm
 from glmdeploy.forms.cost import CostForm
 from glmdeploy.forms.detect import DetectForm
@@ -196,6 +197,11 @@ def cost() -> Schema:
     return of_type("cost", CostForm)
 
 
+def clients() -> Schema:
+    """`clients --format json`."""
+    return of_type("clients", ClientsForm)
+
+
 def bound() -> Schema:
     """`bound --format json`."""
     return of_type("bound", BoundForm)
@@ -266,6 +272,7 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "recommend": recommend,
     "cost": cost,
     "bound": bound,
+    "clients": clients,
     "upgrade": upgrade,
     "diff": diff,
     "probe": probe,

@@ -221,6 +221,21 @@ def test_lint_is_what_its_schema_says(argv: tuple[str, ...], run: Run) -> None:
     assert {"files", "profiles"} <= set(document)
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (SHIPPED[0],),
+        ("--framework", "transformers", "--gpus", "8xH200"),
+        ("--url", "http://a.example", "--context", "1M", "--agent", "goose"),
+        ("--url", "nonsense", "--context", "1M"),
+        ("--gpus", "8xH100", "--framework", "vllm"),
+    ],
+    ids=" ".join,
+)
+def test_clients_are_what_their_schema_says(argv: tuple[str, ...], run: Run) -> None:
+    assert complaints("clients", run("clients", *argv, "--format", "json").json) == []
+
+
 @pytest.mark.parametrize("what", LISTS)
 def test_lists_are_what_their_schema_says(what: str, run: Run) -> None:
     document = run("list", what, "--format", "json").json

@@ -31,6 +31,7 @@ COMMANDS = {
     "compare": "Ask two servers the same tasks, and show where they differ.",
     "detect": "Read this host, and write the cluster section of a profile.",
     "validate-weights": "Check a folder of weights before a server loads them.",
+    "clients": "Write the configuration of coding agents and SDKs.",
     "images": "List container images, and look their digests up in the registries.",
     "list": "List GPUs, models, checkpoints, frameworks, profiles or rules.",
     "explain": "Explain a diagnostic code.",

@@ -267,6 +267,32 @@ hardware. The list says why, one code each, and the hint names the nearest.""",
 
 The pool of the KV cache holds fewer requests of the asked context (32,768 tokens where none was asked) than the
 concurrency. More GPUs, a smaller context or a smaller KV cache row would hold more; or let requests wait.""",
+    "GLM990": """A client needs an API that the server has not
+
+Claude Code and the Anthropic SDK speak `/v1/messages`. SGLang, vLLM and KTransformers serve it themselves, Transformers
+does not. A gateway such as LiteLLM, put before the server, translates: `clients --url` with the gateway's address and
+`--context` then makes their configuration.""",
+    "GLM991": """Not the address of a server
+
+`clients --url` takes `http` or `https`, a host and a port; a `/v1` at the end is taken off. A user, a password or a query
+would end up in files and is refused, and the message does not repeat it. The key goes into the variable that `--key-env`
+names.""",
+    "GLM992": """The answer leaves no room for a prompt
+
+Prompt and answer share the context. Without `--output-tokens` an answer gets a quarter of the context, 131,072 tokens at
+most.""",
+    "GLM993": """An open server that others can reach
+
+The configurations point at an address that is not loopback, and the server reads no key: whoever reaches it can use it.
+`secrets.api_key` names the Secret of a key; Transformers reads none and needs a gateway such as LiteLLM.""",
+    "GLM994": """Coding agents without tool calls
+
+`transformers serve` has response templates, which separate tool calls and thinking from the text, for other model families
+only: an agent sees its tool calls as text and does nothing.""",
+    "GLM995": """Only names with `[1m]` are served
+
+Claude Code takes `[1m]` off a model's name before it asks: the mark tells it of the large window, and no server sees it.
+vLLM refuses names that it does not serve, so `serving.served_names` needs the plain one. SGLang answers to any.""",
     "GLM508": """The output cannot be written
 
 The message gives the system's reason. All files are staged first, and each is replaced whole.""",
