@@ -162,4 +162,8 @@ A container that may not be root and has user 0 never starts, nor does one whose
 knows. Warnings: `startupPolicy: LeaderReady` where the leader's engine waits for its workers; a ReadWriteOnce claim for
 several pods with GPUs; a Service that sends requests to a group's workers; a `preStop` that sleeps for as long as the
 pod has to end.""",
+    "GLM839": """Compose services that wait for each other
+
+`depends_on` makes a circle, and so do `network_mode`, `ipc`, `pid` and `uts` of `service:NAME`, `volumes_from` and
+`links`: each of them is a dependency. Compose refuses the file.""",
 }
