@@ -161,7 +161,7 @@ LATER: list[Sequence[Any]] = [
     ("HorizontalPodAutoscaler.spec.scaleTargetRef.name", "engin", "GLM816"),
     ("HorizontalPodAutoscaler.spec.scaleTargetRef.kind", "ReplicaSet", "GLM816 warning"),
     (f"{RULE}.backend.service.name", "groups", "GLM816"),
-    ("RoleBinding.roleRef.name", "writer", "GLM816"),
+    ("RoleBinding.roleRef.name", "writer", "GLM816 warning"),
     ("StatefulSet.spec.serviceName", "stores", "GLM816"),
     (POD, {**SPEC, "initContainers": [], "volumes": [LARGE, *SPEC["volumes"][1:]]}, "GLM838 warning"),
     (f"{GROUP}.workerTemplate.spec.containers.0.args", ["--port", "$(PROT)"], "GLM838 warning"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Level
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 _Link = tuple[str, "Node"]
 # Kinds that a HorizontalPodAutoscaler may scale and that the checker knows; those of others are left alone.
 _SCALED = frozenset(["Deployment", "StatefulSet", "ReplicaSet", "LeaderWorkerSet"])
+# How alike two names must be for one to be a slip of the other.
+_ALIKE = 0.85
 # Namespaces whose roles a cluster brings along.
 _SYSTEM = frozenset(["kube-system", "kube-public"])
 
 
 def check(u: Unit) -> Iterator[Diagnostic]:
-    """Names that nothing has: an error beside others of the kind, and else a warning, since it may be elsewhere."""
+    """Names that nothing has: an error where another is a letter off, and else a warning: it may be elsewhere."""
     if _open(u):
         return
     for o in u.objects:
@@ -30,8 +33,10 @@ def check(u: Unit) -> Iterator[Diagnostic]:
         for kind, name in _links(o):
             known = {other.name for other in u.of(kind)}
             if name.text and name.text not in known and f"{kind}/{name.text}" not in declared:
+                near = difflib.get_close_matches(name.text, known, 1, _ALIKE)
                 hint = f"add it, or say that it exists: annotation `{EXTERNAL}: {kind}/{name.text}`"
-                level = Level.ERROR if known else Level.WARNING
+                hint = f"did you mean `{near[0]}`? Or {hint}" if near else hint
+                level = Level.ERROR if near else Level.WARNING
                 yield o.file.say("GLM816", f"no {kind} `{name.text}` here", name, hint=hint, level=level)
 
 
