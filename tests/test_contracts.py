@@ -121,7 +121,7 @@ def test_readme_output_is_what_the_command_prints(
     shown = readme.partition(f"$ {command}\n")[2].partition("```")[0].partition("\n$ ")[0].rstrip("\n")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.sh").write_text(readme.partition("```sh\n# run.sh\n")[2].partition("```")[0])
-    for name in ("glm/budget.yaml", "later/pod.yaml"):
+    for name in ("glm/budget.yaml", "later/pod.yaml", "overlay/kustomization.yaml"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(readme.partition(f"```yaml\n# {name}\n")[2].partition("```")[0])
     (tmp_path / "prod.yaml").write_text(readme.partition("```yaml\n# prod.yaml\n")[2].partition("```")[0])

@@ -18,7 +18,7 @@ from test_external import run, tool
 
 from glmdeploy import manifests
 from glmdeploy.diagnostics import Level
-from glmdeploy.manifests import fields, object_limits, pod_limits, values
+from glmdeploy.manifests import fields, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,7 +41,7 @@ PAIRS_AND_CUSTOM: list[Sequence[Any]] = [
     ("Deployment.apiVersion", "v1", "GLM834"),
     ("Deployment.apiVersion", "app/v1", "GLM834"),
     ("LeaderWorkerSet.apiVersion", "leaderworkersets.x-k8s.io/v1", "GLM834"),
-    ("Deployment.kind", "Deploiment", "GLM834 GLM815"),
+    ("Deployment.kind", "Deploiment", "GLM834 GLM815 GLM816"),
     ("PodDisruptionBudget.apiVersion", "policy/v1beta1", "GLM834"),
     ("Role.rules.0.verb", ["get"], "GLM802"),
     ("LeaderWorkerSet.kind", "LeaderWorkerset", "GLM834 GLM815"),
@@ -107,7 +107,7 @@ PODS: list[Sequence[Any]] = [
     (f"{ENGINE}.startupProbe.failureThreshold", -198, "GLM835"),
     (f"{ENGINE}.livenessProbe.terminationGracePeriodSeconds", 0, "GLM835"),
     (f"{POD}.terminationGracePeriodSeconds", -1, "GLM835 warning"),
-    (f"{POD}.activeDeadlineSeconds", 0, "GLM835"),
+    ("Job.spec.template.spec.activeDeadlineSeconds", 0, "GLM835"),
     (f"{ENGINE}.resources.claims.0.name", "chanel", "GLM810"),
     (f"{POD}.resourceClaims.0.resourceClaimName", "x", "GLM836 GLM816"),
     (f"{POD}.dnsPolicy", "None", "GLM836"),
@@ -264,9 +264,8 @@ def test_one_place_that_is_wrong_in_a_compose_file_is_named(row: Sequence[Any]) 
 
 
 def test_every_type_with_limits_exists() -> None:
-    limits = {**pod_limits.LIMITS, **object_limits.LIMITS}
-    assert len(limits) == len(pod_limits.LIMITS) + len(object_limits.LIMITS)
-    assert {name for name in limits if name not in fields.table()["types"]} == set()
+    types = fields.table()["types"]
+    assert {name for name in fields.LIMITS if name not in types and name not in fields.table()["kinds"]} == set()
     places = [(name, key) for name, key in values.VALUES if key not in fields.table()["types"][name]["fields"]]
     assert places == []
 

@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import TESTS
-from test_manifest_limits import COMPOSE, DOCUMENTS, ENGINE, GONE, GROUP, POD, POLICY, at, change, judged
+from test_manifest_limits import COMPOSE, DOCUMENTS, ENGINE, GONE, GROUP, METRICS, POD, POLICY, at, change, judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+SPEC = DOCUMENTS[0]["spec"]["template"]["spec"]
+PORTS = [{"name": "same", "containerPort": 8000}]  # it is on the host's network that it is taken
+TERMS = f"{POD}.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+SOFTER = f"{POD}.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution.0"
+FAILURES = {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "NotIn", "values": [0, 1]}}]}
+BACKEND = {"service": {"name": "group", "port": {"number": 80}}}
 
 # What is right and looks as if it were not: each was refused by a draft of a limit, or is what a limit could hit.
 RIGHT = [
@@ -41,6 +48,46 @@ RIGHT = [
     ("PodDisruptionBudget.spec.maxUnavailable", "50%"),
     ("GitRepository.spec.secretRef", {"name": "key"}),
     ("Kustomization.apiVersion", "cert-manager.io/v1"),
+    (f"{POD}.containers", [*SPEC["containers"], {"name": "b", "image": "busybox:1.37.0", "ports": PORTS}]),
+    (f"{POD}.containers.0.securityContext.capabilities", {"add": ["SYS_ADMIN"]}),
+    (f"{POD}.containers.0.volumeMounts.3.recursiveReadOnly", "Disabled"),
+    (f"{POD}.volumes.0.emptyDir.sizeLimit", "900Gi"),  # a container has no limit, and so the pod has none
+    (f"{POD}.hostname", "glm"),
+    (f"{POD}.hostUsers", False),
+    (f"{POD}.nodeSelector", {"kubernetes.io/hostname": "node-1.example.com"}),
+    (f"{POD}.dnsConfig", {"nameservers": ["2001:db8::1"]}),
+    (f"{POD}.containers.0.resources", {"limits": {"kubernetes.io/batch-cpu": 1000}}),
+    (f"{POD}.topologySpreadConstraints.0.matchLabelKeys", ["pod-template-hash"]),
+    (f"{TERMS}.0.matchExpressions.0", {"key": "gpus", "operator": "Gt", "values": ["7"]}),
+    (f"{TERMS}.0", {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [f"{'n' * 60}.{'e' * 60}"]}]}),
+    (f"{SOFTER}.preference.matchExpressions", [{"key": "gpus", "operator": "Gt", "values": ["eight"]}]),
+    (f"{GROUP}.subGroupPolicy", {"subGroupSize": 1, "subGroupPolicyType": "LeaderExcluded"}),
+    (f"{GROUP}.subGroupPolicy", {"subGroupSize": 2}),
+    (f"{GROUP}.persistentVolumeClaimRetentionPolicy", {"whenDeleted": "Delete"}),
+    (f"{GROUP}.workerTemplate.spec.containers.0.args", ["$(LWS_LEADER_ADDRESS)", "$(GROUP_SERVICE_PORT_HTTP)"]),
+    (f"{GROUP}.workerTemplate.spec.containers.0.args", ["sh", "-c", "echo $(hostname) $((A + 1)) $$(PROT) $(A"]),
+    (f"{POD}.containers.0.args", ["$(OF_THE_CONFIG_MAP)"]),
+    ("LeaderWorkerSet.spec.rolloutStrategy", {"rollingUpdateConfiguration": {"maxUnavailable": 0, "maxSurge": "1%"}}),
+    ("LeaderWorkerSet.spec.rolloutStrategy", {"type": "RollingUpdate"}),
+    ("Job.spec.podFailurePolicy", FAILURES),
+    ("CronJob.spec.schedule", "*/15,7 ? 1-31/2 JAN-mar 0"),
+    ("CronJob.spec.schedule", "@every 90m"),
+    ("Service.spec", {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [METRICS]}),
+    ("Service.spec.loadBalancerSourceRanges", []),
+    ("Service.spec.externalIPs", ["192.0.2.1"]),
+    ("Deployment.spec.strategy.rollingUpdate.maxSurge", "150%"),
+    ("ConfigMap.binaryData", {"a": "YWJj\nYQ==\n"}),
+    ("Secret.data", {"tls.crt": "ENC[AES256_GCM,data:x]"}),
+    ("Secret.data", {"tls.crt": "<path:kv/llm#certificate>"}),
+    ("Ingress.spec.rules.0.http.paths.0.path", "/v1/a..b/"),
+    ("Ingress.spec.rules.0.http.paths.0", {"pathType": "ImplementationSpecific", "backend": BACKEND}),
+    ("Ingress.spec", {"defaultBackend": BACKEND}),
+    ("PersistentVolume.spec.claimRef", {"name": "model", "namespace": "llm"}),
+    ("Role.rules.0", {"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}),
+    ("RoleBinding.roleRef", {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}),
+    ("RoleBinding.metadata.annotations", {"glmdeploy/external": "Role/other"}),
+    ("Namespace.metadata.labels", {"pod-security.kubernetes.io/enforce-version": "latest"}),
+    ("HorizontalPodAutoscaler.spec.scaleTargetRef", {"apiVersion": "ray.io/v1", "kind": "RayCluster", "name": "a"}),
 ]
 
 

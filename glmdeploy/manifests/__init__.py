@@ -15,7 +15,20 @@ from typing import TYPE_CHECKING
 from glmdeploy import ignores, rules, source
 from glmdeploy.bundle import MANIFEST
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
-from glmdeploy.manifests import compose, document, fields, hygiene, kinds, later, names, pods, references, workloads
+from glmdeploy.manifests import (
+    compose,
+    document,
+    fields,
+    hygiene,
+    kinds,
+    kustomize,
+    later,
+    links,
+    names,
+    pods,
+    references,
+    workloads,
+)
 from glmdeploy.manifests.objects import Object, Unit
 
 if TYPE_CHECKING:
@@ -33,6 +46,8 @@ _TOGETHER = (
     workloads.unit,
     references.check,
     references.kustomization,
+    links.check,
+    kustomize.check,
     hygiene.images,
     hygiene.security,
 )
@@ -132,6 +147,7 @@ class _Sorter:
             frozenset(known.external),
             known.image_digest,
             made,
+            tuple(o for o in self.objects if o.file.path in patches),
         )
 
     def variables(self, path: str) -> Iterator[str]:

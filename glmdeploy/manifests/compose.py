@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Level
+from glmdeploy.manifests import compose_links
 from glmdeploy.manifests.hygiene import image
 from glmdeploy.manifests.names import in_range
 from glmdeploy.manifests.pods import SHM
@@ -71,6 +72,7 @@ def check(file: File, root: Node, *, policy: str, known: frozenset[str], seen: s
         yield from _service(file, root, name, service)
         if "build" not in service.items and "$" not in service.get("image").text:
             yield from image(file, service.get("image"), policy, seen)
+    yield from compose_links.check(file, root)
 
 
 def _unknown(file: File, node: Node, known: list[str], where: str) -> Iterator[Diagnostic]:

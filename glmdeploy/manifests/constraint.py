@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from glmdeploy.diagnostics import Level
+from glmdeploy.manifests import names
 from glmdeploy.manifests.document import Key, Node
 from glmdeploy.manifests.objects import number
 
@@ -138,8 +139,8 @@ def no_steps_back(field: str) -> Check:
     return check
 
 
-def share(*fields: str) -> Check:
-    """A number that is not negative, or a percentage."""
+def share(*fields: str, most: int = 0) -> Check:
+    """A number that is not negative, or a percentage, of at most ``most`` percent if that is given."""
 
     def check(node: Node) -> Iterator[Fault]:
         for field in fields:
@@ -147,6 +148,8 @@ def share(*fields: str) -> Check:
             if found.text and not re.fullmatch(r"[0-9]+%", found.text):
                 hint = "a number without quotes, or a percentage such as `25%`"
                 yield Fault(FORM, f"`{field}` cannot be `{found.text}`", found, hint)
+            elif most and found.text and int(found.text[:-1]) > most:
+                yield Fault(RANGE, f"`{field}` must be at most {most}%: {found.text}", found)
             yield from at_least(0, field)(node)
 
     return check
@@ -160,5 +163,72 @@ def keys(field: str) -> Check:
             if not re.fullmatch(r"(?!\.\.)[-._a-zA-Z0-9]{1,253}", name) or name == ".":
                 hint = "letters, digits, `-`, `_` and `.`: no slash, at most 253 characters"
                 yield Fault(FORM, f"key `{name}` of `{field}` is not valid", key(node.get(field), name), hint)
+
+    return check
+
+
+def filled(*fields: str) -> Check:
+    """Lists, mappings and texts, if given, that hold something."""
+
+    def check(node: Node) -> Iterator[Fault]:
+        for field in fields:
+            if node.get(field).value in ("", [], {}):
+                yield Fault("GLM817", f"`{field}` is empty", key(node, field))
+
+    return check
+
+
+def wanted(*fields: str) -> Check:
+    """Fields that a schema leaves open and validation does not: given, and not empty."""
+    full = filled(*fields)
+
+    def check(node: Node) -> Iterator[Fault]:
+        yield from full(node)
+        for field in fields:
+            if not node.get(field):
+                yield Fault("GLM817", f"`{field}` is missing", node)
+
+    return check
+
+
+def labels(field: str) -> Check:
+    """Labels, by key and value."""
+
+    def check(node: Node) -> Iterator[Fault]:
+        yield from (Fault("GLM805", *found) for found in names.label_problems(node.get(field)))
+
+    return check
+
+
+def label_key(field: str) -> Check:
+    """The key of a label, if given: an empty one is none."""
+
+    def check(node: Node) -> Iterator[Fault]:
+        found = node.get(field)
+        if isinstance(found.value, str):
+            yield from (Fault("GLM805", *problem) for problem in names.key_problem(found.text, found))
+
+    return check
+
+
+def named(*fields: str, dotted: bool = True) -> Check:
+    """Names of RFC 1123, if given: subdomains, or labels where they have no dots."""
+
+    def check(node: Node) -> Iterator[Fault]:
+        for field in fields:
+            found = names.name_problem(node.get(field).text, dotted=dotted)
+            if found:
+                yield Fault("GLM804", found[0], node.get(field), found[1])
+
+    return check
+
+
+def at_most(count: int, field: str) -> Check:
+    """A list, if given, of at most so many members."""
+
+    def check(node: Node) -> Iterator[Fault]:
+        found = node.get(field).list
+        if len(found) > count:
+            yield Fault(RANGE, f"`{field}` holds at most {count}: {len(found)}", key(node, field))
 
     return check

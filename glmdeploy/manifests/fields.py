@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glmdeploy.diagnostics import Level
-from glmdeploy.manifests import object_limits, pod_limits
+from glmdeploy.manifests import (
+    cluster_limits,
+    container_limits,
+    job_limits,
+    object_limits,
+    placing_limits,
+    pod_limits,
+)
 from glmdeploy.manifests.constraint import FORM, HIGHEST, between
 from glmdeploy.manifests.objects import quantity
 from glmdeploy.manifests.values import VALUES
@@ -19,11 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glmdeploy.diagnostics import Diagnostic
+    from glmdeploy.manifests.constraint import Check
     from glmdeploy.manifests.document import File, Node
     from glmdeploy.manifests.objects import Object
 
 _FILES = ("fields", "custom")
-_LIMITS = {**pod_limits.LIMITS, **object_limits.LIMITS}
+_TABLES = (pod_limits, container_limits, placing_limits, object_limits, cluster_limits, job_limits)
+LIMITS: dict[str, tuple[Check, ...]] = {}
+for _table in _TABLES:
+    for _name, _checks in _table.LIMITS.items():
+        LIMITS[_name] = (*LIMITS.get(_name, ()), *_checks)
 # Fields that the schema leaves open and validation does not.
 _NEEDED = {
     "Container": ("image",),
@@ -76,7 +88,7 @@ class _Walk:
         for key in (*entry.get("required", ()), *_NEEDED.get(name, ())):
             if not node.get(key):
                 yield self.file.say("GLM817", f"`{where + '.' if where else ''}{key}` is missing", node)
-        for limit in _LIMITS.get(name, ()):
+        for limit in LIMITS.get(name, ()):
             for f in limit(node):
                 yield self.file.say(f.code, f.message, f.at, hint=f.hint, level=f.level)
 

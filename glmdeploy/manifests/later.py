@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Level
@@ -17,15 +18,21 @@ if TYPE_CHECKING:
 
 _GROUP = ("spec", "leaderWorkerTemplate")
 _INDEX = "leaderworkerset.sigs.k8s.io/worker-index"
+# A variable that the kubelet would put in: of small letters are commands of a shell, which run where they stand.
+_VARIABLE = re.compile(r"\$\$|\$\((?P<name>[A-Z_][A-Z0-9_]*)\)")
+# Variables that nobody writes down: of a group, of a Job with an index, and of each Service of the namespace.
+_GIVEN = re.compile(r"(LWS|TPU)_[A-Z_]+|JOB_COMPLETION_INDEX|[A-Z0-9_]+_(SERVICE_HOST|(SERVICE_)?PORT(_[A-Z0-9_]+)?)")
 _ONE_NODE = frozenset(["ReadWriteOnce", "ReadWriteOncePod"])
 
 
 def check(u: Unit) -> Iterator[Diagnostic]:
-    """Groups whose leader waits for them, claims of one node, services of workers, ports that no pod has."""
+    """Groups whose leader waits for them, claims of one node, services of workers, ports and variables that are not there."""
     for o in u.of("LeaderWorkerSet"):
         yield from _leader_first(o)
     for pod in u.pods():
         yield from _claims(u, pod)
+        for container in pod.all_containers:
+            yield from _variables(pod.owner, container)
     for o in u.of("Service"):
         yield from _workers(u, o)
     for o in u.of("NetworkPolicy"):
@@ -105,3 +112,24 @@ def _ports(u: Unit, o: Object) -> Iterator[Diagnostic]:
             if port.text and port.text not in names:
                 hint = f"ports of the pods: {', '.join(sorted(names)) or 'none has a name'}"
                 yield o.file.say("GLM815", f"no pod of the policy has a port `{port.text}`", port, hint=hint)
+
+
+def _variables(o: Object, container: Node) -> Iterator[Diagnostic]:
+    """`$(NAME)` of a variable that the container does not have, or not yet: it stays as it stands."""
+    if container.get("envFrom").list:  # whose keys may be anywhere
+        return
+    known: set[str] = set()
+    for entry in container.get("env").list:
+        yield from _unresolved(o, entry.get("value"), known)
+        known.add(entry.get("name").text)
+    for field in ("command", "args"):
+        for word in container.get(field).list:
+            yield from _unresolved(o, word, known)
+
+
+def _unresolved(o: Object, node: Node, known: set[str]) -> Iterator[Diagnostic]:
+    names = {m["name"] for m in _VARIABLE.finditer(node.text) if m["name"]} if "$(" in node.text else set()
+    for name in sorted(names - known):
+        if not _GIVEN.fullmatch(name):
+            message = f"`$({name})` stays as it stands: the container has no variable `{name}` before it"
+            yield o.file.say(LATER, message, node, hint="`env` defines it, or `$$(...)` for words", level=Level.WARNING)

@@ -23,6 +23,8 @@ _SERVICE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
 _MAX_LABEL, _MAX_SUBDOMAIN, _MAX_PORT_NAME, _MAX_PORT = 63, 253, 15, 65535
 # Kinds whose names end in host names or labels, so that dots are refused.
 _NO_DOTS = frozenset(["Namespace"])
+# Kinds that become a host's name (RFC 1035): the controller of a LeaderWorkerSet makes a Service of its name.
+_HOSTS = frozenset(["Service", "LeaderWorkerSet"])
 
 
 def check(o: Object) -> Iterator[Diagnostic]:
@@ -41,7 +43,7 @@ def _metadata(file: File, metadata: Node, kind: str) -> Iterator[Diagnostic]:
     for key in ("name", "namespace"):
         node = metadata.get(key)
         dotted = key == "name" and kind not in _NO_DOTS
-        if kind == "Service" and key == "name":
+        if kind in _HOSTS and key == "name":
             yield from _name(file, node, _SERVICE, _MAX_LABEL, "starts with a letter, without dots")
         elif node.text:
             pattern, longest = (_SUBDOMAIN, _MAX_SUBDOMAIN) if dotted else (_LABEL, _MAX_LABEL)
@@ -51,34 +53,59 @@ def _metadata(file: File, metadata: Node, kind: str) -> Iterator[Diagnostic]:
 
 
 def _name(file: File, node: Node, pattern: re.Pattern[str], longest: int, more: str = "") -> Iterator[Diagnostic]:
-    text = node.text
-    if text and (not pattern.match(text) or len(text) > longest):
-        words = "lowercase letters, digits and `-`" + (f", {more}" if more else "")
-        hint = f"RFC 1123: {words}, letter or digit at both ends, at most {longest} characters"
-        yield file.say("GLM804", f"`{text}` is not a name that the API server takes", node, hint=hint)
+    found = _problem(node.text, pattern, longest, more)
+    if found:
+        yield file.say("GLM804", found[0], node, hint=found[1])
+
+
+def _problem(text: str, pattern: re.Pattern[str], longest: int, more: str) -> tuple[str, str] | None:
+    if not text or (pattern.match(text) and len(text) <= longest):
+        return None
+    words = "lowercase letters, digits and `-`" + (f", {more}" if more else "")
+    hint = f"RFC 1123: {words}, letter or digit at both ends, at most {longest} characters"
+    return f"`{text}` is not a name that the API server takes", hint
 
 
 def labels(file: File, node: Node) -> Iterator[Diagnostic]:
     """Keys and values of labels, or of a selector."""
+    for message, at, hint in label_problems(node):
+        yield file.say("GLM805", message, at, hint=hint)
+
+
+def label_problems(node: Node) -> Iterator[tuple[str, Node | Key, str]]:
+    """What is wrong with a mapping of labels: message, place and hint."""
     for key, value in node.items.items():
-        yield from _qualified(file, key, node.keys.get(key) or value)
-        text = value.text
-        if text and (not _QUALIFIED.match(text) or len(text) > _MAX_LABEL):
-            hint = "letters, digits, `-`, `_` and `.`, letter or digit at both ends, at most 63 characters: no slash"
-            yield file.say("GLM805", f"label value `{text}` is not valid", value, hint=hint)
+        yield from key_problem(key, node.keys.get(key) or value)
+        yield from value_problem(value)
 
 
-def _annotations(file: File, node: Node) -> Iterator[Diagnostic]:
-    for key, value in node.items.items():
-        yield from _qualified(file, key, node.keys.get(key) or value)
+def value_problem(value: Node) -> Iterator[tuple[str, Node | Key, str]]:
+    """What is wrong with one value of a label."""
+    text = value.text
+    if text and (not _QUALIFIED.match(text) or len(text) > _MAX_LABEL):
+        hint = "letters, digits, `-`, `_` and `.`, letter or digit at both ends, at most 63 characters: no slash"
+        yield f"label value `{text}` is not valid", value, hint
 
 
-def _qualified(file: File, key: str, at: Node | Key) -> Iterator[Diagnostic]:
+def key_problem(key: str, at: Node | Key) -> Iterator[tuple[str, Node | Key, str]]:
+    """What is wrong with the key of a label or of an annotation."""
     prefix, slash, name = key.rpartition("/")
     fits = _QUALIFIED.match(name) and len(name) <= _MAX_LABEL
     if not fits or (slash and (not _SUBDOMAIN.match(prefix.lower()) or len(prefix) > _MAX_SUBDOMAIN)):
         hint = "a name of at most 63 characters, behind `DOMAIN/` if at all"
-        yield file.say("GLM805", f"key `{key}` of a label or an annotation is not valid", at, hint=hint)
+        yield f"key `{key}` of a label or an annotation is not valid", at, hint
+
+
+def name_problem(text: str, *, dotted: bool) -> tuple[str, str] | None:
+    """What is wrong with a name of RFC 1123, as message and hint; ``dotted``: a subdomain, not a label."""
+    pattern, longest, more = (_SUBDOMAIN, _MAX_SUBDOMAIN, "") if dotted else (_LABEL, _MAX_LABEL, "without dots")
+    return _problem(text, pattern, longest, more)
+
+
+def _annotations(file: File, node: Node) -> Iterator[Diagnostic]:
+    for key, value in node.items.items():
+        for message, at, hint in key_problem(key, node.keys.get(key) or value):
+            yield file.say("GLM805", message, at, hint=hint)
 
 
 def _pod(pod: Pod) -> Iterator[Diagnostic]:

@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
 _DEADLINE = 600  # seconds of a Deployment's progress where nothing is said
 _NODE_PORTS = range(30000, 32768)  # unless the server is told otherwise
-_FIELD = r"[-0-9A-Za-z*/,?#L]+"
-_SCHEDULE = rf"@(yearly|annually|monthly|weekly|daily|midnight|hourly|every .+)|{_FIELD}( +{_FIELD}){{4}}"
+_SCHEDULE = r"@(yearly|annually|monthly|weekly|daily|midnight|hourly|every .+)|[^@\s]+( +[^\s]+){4}"
 
 
 def _progress(spec: Node) -> Iterator[Fault]:
@@ -176,11 +175,11 @@ LIMITS: dict[str, tuple[Check, ...]] = {
     "NetworkPolicyPort": (_end_port, between(1, 65535, "endPort", "port")),
     "NetworkPolicySpec": (_directions,),
     "PersistentVolumeClaimSpec": (_storage,),
-    "PodDisruptionBudgetSpec": (share("minAvailable", "maxUnavailable"),),
+    "PodDisruptionBudgetSpec": (share("minAvailable", "maxUnavailable", most=100),),
     "ReplicaSetSpec": (at_least(0, "replicas", "minReadySeconds"),),
-    "RollingUpdateDaemonSet": (share("maxSurge", "maxUnavailable"),),
-    "RollingUpdateDeployment": (share("maxSurge", "maxUnavailable"), _rollout),
-    "RollingUpdateStatefulSetStrategy": (share("maxUnavailable"), between(0, HIGHEST, "partition")),
+    "RollingUpdateDaemonSet": (share("maxSurge", "maxUnavailable", most=100),),
+    "RollingUpdateDeployment": (share("maxSurge"), share("maxUnavailable", most=100), _rollout),
+    "RollingUpdateStatefulSetStrategy": (share("maxUnavailable", most=100), between(0, HIGHEST, "partition")),
     "Secret": (keys("data"), keys("stringData")),
     "ServiceSpec": (_service, needs("type", "ExternalName", "externalName")),
     "StatefulSetSpec": (at_least(0, "replicas", "minReadySeconds", "revisionHistoryLimit"),),

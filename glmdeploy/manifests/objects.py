@@ -112,7 +112,7 @@ class Pod:
 
 @dataclass(frozen=True)
 class Unit:
-    """What is applied together: objects, the paths of all files, and what is known to exist elsewhere."""
+    """What is applied together: objects, the paths of all files, what exists elsewhere, and what patches objects."""
 
     objects: tuple[Object, ...]
     kustomizations: tuple[tuple[File, Node], ...] = ()
@@ -120,6 +120,7 @@ class Unit:
     external: frozenset[str] = frozenset()
     image_digest: str = "off"
     names: dict[str, set[str]] = field(default_factory=dict)
+    patches: tuple[Object, ...] = ()
 
     def of(self, *kinds: str) -> list[Object]:
         """The objects of some kinds."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _GRACE = 30  # seconds that a pod has to end where nothing is said
 _COMPUTE = frozenset(["cpu", "memory"])
-_RESOURCE = re.compile(r"cpu|memory|ephemeral-storage|hugepages-.+|.+/.+")
+_RESOURCE = re.compile(r"cpu|memory|ephemeral-storage|hugepages-.+|(?!requests\.)[^/]+/[^/]+")
 _SLEEP = re.compile(r"\bsleep +([0-9]+)(?![0-9.smhd])")
 _METADATA = r"metadata\.(name|namespace|uid|(labels|annotations)\['[^']+'\])"
 _STATUS = r"spec\.(nodeName|serviceAccountName)|status\.(hostIPs?|podIPs?)"

@@ -101,13 +101,13 @@ def kustomization(u: Unit) -> Iterator[Diagnostic]:
         named: set[str] = set()
         for key in ("resources", "components", "configurations", "crds", "transformers", "generators"):
             for node in root.get(key).list:
-                path = _joined(folder, node.text)
+                path = joined(folder, node.text)
                 named.add(path)
                 if node.text and "://" not in node.text and not _exists(u, path):
                     yield file.say("GLM819", f"there is no `{node.text}`", node)
         for path, node in patches(root):
-            named.add(_joined(folder, path))
-            if _joined(folder, path) not in u.paths:
+            named.add(joined(folder, path))
+            if joined(folder, path) not in u.paths:
                 yield file.say("GLM819", f"there is no `{path}`", node)
         forgotten = sorted({o.file.path for o in u.objects if PurePosixPath(o.file.path).parent == folder} - named)
         for path in forgotten:
@@ -133,7 +133,8 @@ def generated(root: Node) -> dict[str, set[str]]:
     }
 
 
-def _joined(folder: PurePosixPath, name: str) -> str:
+def joined(folder: PurePosixPath, name: str) -> str:
+    """A path of a folder, without `.` and `..`."""
     parts: list[str] = []
     for part in (folder / name).parts:
         if part == ".." and parts and parts[-1] != "..":

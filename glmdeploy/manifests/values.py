@@ -46,4 +46,18 @@ VALUES: dict[tuple[str, str], frozenset[str]] = {
     ("TopologySpreadConstraint", "nodeTaintsPolicy"): frozenset(["Honor", "Ignore"]),
     ("VolumeMount", "mountPropagation"): frozenset(["None", "HostToContainer", "Bidirectional"]),
     ("VolumeMount", "recursiveReadOnly"): frozenset(["Disabled", "IfPossible", "Enabled"]),
+    ("HTTPIngressPath", "pathType"): frozenset(["Exact", "Prefix", "ImplementationSpecific"]),
+    ("PodFailurePolicyRule", "action"): frozenset(["FailJob", "FailIndex", "Ignore", "Count"]),
+    ("PodFailurePolicyOnExitCodesRequirement", "operator"): frozenset(["In", "NotIn"]),
+    ("RoleRef", "kind"): frozenset(["Role", "ClusterRole"]),
+    ("Subject", "kind"): frozenset(["User", "Group", "ServiceAccount"]),
+    # of a LeaderWorkerSet, the definition takes any word, and the StatefulSet that is made of it does not
+    **{
+        (name, key): frozenset(["Retain", "Delete"])
+        for name in (
+            "StatefulSetPersistentVolumeClaimRetentionPolicy",
+            "LeaderWorkerSetSpecLeaderWorkerTemplatePersistentVolumeClaimRetentionPolicy",
+        )
+        for key in ("whenDeleted", "whenScaled")
+    },
 }

@@ -13,9 +13,9 @@ An object has `apiVersion`, `kind` and `metadata.name`.""",
     "GLM802": """Unknown field
 
 An API server refuses it (`strict decoding error`), or drops it without a word where validation is not strict; Compose
-refuses it. The fields of the common built-in kinds are those of the newest Kubernetes API that was read; of custom
-kinds, the published definitions of LeaderWorkerSet, ServiceMonitor, PodMonitor, ComputeDomain, Argo CD's Application,
-and Flux's GitRepository and Kustomization were read. The fields of others are not judged (GLM834).""",
+and kustomize refuse it. The fields of the common built-in kinds are those of the newest Kubernetes API that was read;
+of custom kinds, the published definitions of LeaderWorkerSet, ServiceMonitor, PodMonitor, ComputeDomain, Argo CD's
+Application, and Flux's GitRepository and Kustomization were read. The fields of others are not judged (GLM834).""",
     "GLM803": """A value is of another type than the field
 
 Kubernetes reads YAML 1.1: a plain `yes`, `on` or `off` is a bool, `012` is ten, and an environment variable must be a
@@ -23,12 +23,14 @@ string. What only some readers take for a number or a date (`1:30`, `2026-01-01`
 quotes.""",
     "GLM804": """A name that the API server refuses
 
-Names are lowercase letters, digits and `-` (RFC 1123), for most kinds with dots; a Service begins with a letter; names
-of containers and volumes have no dots.""",
+Names are lowercase letters, digits and `-` (RFC 1123), for most kinds with dots; a Service and a LeaderWorkerSet begin
+with a letter; names of containers, volumes and hosts have no dots. Names that a pod refers to are judged too: its
+classes of priority and runtime, its service account.""",
     "GLM805": """A label or annotation that the API server refuses
 
-A label's value has at most 63 characters: letters, digits, `-`, `_` and `.`, with a letter or digit at both ends. A slash
-(`zai-org/GLM-5`) is refused. A key may have a domain in front.""",
+A label's value has at most 63 characters: letters, digits, `-`, `_` and `.`, with a letter or digit at both ends. A
+slash (`zai-org/GLM-5`) is refused, and so is a space, which no node's label has either. A key may have a domain in
+front; an empty `topologyKey` is none. Selectors and affinities are judged as labels are.""",
     "GLM806": """Not a quantity, a size or a duration
 
 Kubernetes counts in k, M, G, T (decimal) and Ki, Mi, Gi, Ti (binary), without a B: `256GB` is refused. Compose writes
@@ -43,8 +45,9 @@ Ports are 1 to 65535. A port's name has at most 15 characters: lowercase letters
 letter; a Service's targetPort too. With `hostNetwork`, hostPort equals containerPort.""",
     "GLM809": """A name stands twice in a list
 
-Containers, volumes, ports, mount paths and environment variables are unique in their pod or container. A variable that
-stands twice is a warning: the last one wins.""",
+Containers, volumes, ports, mount paths and environment variables are unique in their pod or container, ports of the
+host too, and so is the spread over one key. A variable that stands twice is a warning: the last one wins. A key of a
+ConfigMap is text or binary, and a kustomization names a resource once.""",
     "GLM810": """A mount names a volume that is not there
 
 The pod has no volume, and its controller no claim template, of that name.""",
@@ -71,17 +74,20 @@ A claim, Secret, ConfigMap, ServiceAccount, resource claim or template of one th
 or has no such key. The API server passes it, and the pod waits. A ComputeDomain makes the template that it names.
 Objects that the profile names as existing (`secrets`, `model.source.claim`) are a note; `.glmdeploy.json` lists them
 under `external`. In other folders, the annotation `glmdeploy/external: Secret/NAME, ...` says so. References with
-`optional: true` are left alone.""",
+`optional: true` are left alone. What a HorizontalPodAutoscaler scales, an Ingress routes to, a RoleBinding binds and
+which Service a StatefulSet names is a warning, since another folder may hold it, and an error where a name here is
+almost the same.""",
     "GLM817": """A field is missing
 
-The API server refuses the object, or Compose the service, without it.""",
+The API server refuses the object, or Compose the service, without it: a list that is empty is none, as `verbs: []` or
+`nodeSelectorTerms: []`; a Secret of type `kubernetes.io/tls` has both keys; a limit of Compose has `soft` and `hard`.""",
     "GLM818": """An object stands twice
 
 Two objects of one kind, namespace and name: the second would overwrite the first.""",
     "GLM819": """A kustomization and its folder differ
 
-A resource or patch that is not there stops `kubectl kustomize`. A manifest beside it that it does not name is a warning:
-it is never applied.""",
+A resource, a patch or a file of a generator that is not there stops `kubectl kustomize`, and so does a patch without
+`target` for an object that is not there. A manifest beside it that it does not name is a warning: it is never applied.""",
     "GLM820": """An image without a release
 
 No tag means `latest`, and `latest` is another image tomorrow: on the next node, or after the next restart.""",
@@ -117,7 +123,8 @@ because it does not run as non-root, drop all capabilities, forbid escalation, s
     "GLM828": """A value that the API does not know
 
 The field takes one of a few words; the hint lists them. Compose has such lists too. `restartPolicy` is `Always` for a
-Deployment and `OnFailure` or `Never` for a Job.""",
+Deployment and `OnFailure` or `Never` for a Job; the levels of Pod Security are `privileged`, `baseline` and
+`restricted`; a health check's list begins with `CMD`, `CMD-SHELL` or `NONE`.""",
     "GLM830": """Compose would put nothing in place of a variable
 
 `${NAME}` becomes an empty string where NAME is not set, with a warning that nobody reads. `${NAME:?message}` stops,
@@ -130,7 +137,8 @@ health check of its own. Services that run once (`restart: no`, profiles, or oth
 none.""",
     "GLM832": """A Compose service names something that is not there
 
-A volume, network, secret, config or service that the file does not define.""",
+A volume, network, secret, config or service that the file does not define: `network_mode: service:NAME`, `ipc`, `pid`,
+`volumes_from` and `links` name services too.""",
     "GLM833": """A Compose device reservation that Docker refuses
 
 `count` and `device_ids` exclude each other, and `capabilities` is compulsory.""",
@@ -144,22 +152,31 @@ makes others known.""",
     "GLM835": """A number outside of its limits
 
 Of the right type, and refused all the same: negative replicas, a weight above 100, a `maxSkew` of 0, a file mode above
-0777, a claim of 0 bytes, a deadline that is over before a pod counts as ready.""",
+0777, a claim of 0 bytes, a deadline that is over before a pod counts as ready, a budget of 150%, a token for less than
+ten minutes, four name servers, a ConfigMap of more than 1 MiB, a `subGroupSize` that does not divide its group.""",
     "GLM836": """Fields that exclude or need each other
 
 `value` beside `valueFrom`, two sources of one volume, two handlers of one hook, `seccompProfile.type: Localhost`
-without its file, `tolerationSeconds` without NoExecute, `operator: In` without values, probes of an init container. In
-a Compose file, `networks` beside `network_mode`; `ports` beside `network_mode: host` is a warning, since they are left
-out.""",
+without its file, `tolerationSeconds` without NoExecute, `operator: In` without values, probes of an init container,
+`activeDeadlineSeconds` of pods that run for ever, `podFailurePolicy` with `restartPolicy: OnFailure`, fields of a load
+balancer with another `type`, a PersistentVolume of two sources, a `container_name` for two containers. In a Compose
+file, `networks` beside `network_mode`; `ports` beside `network_mode: host` is a warning, since they are left out.""",
     "GLM837": """A text that the API server refuses
 
 A path with `..`, a `fieldPath` or a resource that does not exist, a CIDR block of 99 bits, a budget of `"50"` without
-the percent sign, a key of a ConfigMap with a slash, a schedule of four fields, an address that a definition's pattern
-does not take (Flux wants `ssh://git@HOST/PATH`, not `git@HOST:PATH`).""",
+the percent sign, a key of a ConfigMap with a slash, a schedule of four fields or with minute 99, a Secret's value that
+is not base64, a relative path of an Ingress, an address that a definition's pattern does not take (Flux wants
+`ssh://git@HOST/PATH`, not `git@HOST:PATH`).""",
     "GLM838": """What the API server takes, and what fails later
 
 A container that may not be root and has user 0 never starts, nor does one whose emptyDir has a `medium` that no kubelet
-knows. Warnings: `startupPolicy: LeaderReady` where the leader's engine waits for its workers; a ReadWriteOnce claim for
-several pods with GPUs; a Service that sends requests to a group's workers; a `preStop` that sleeps for as long as the
-pod has to end.""",
+knows; a pod that wants more of a label than a word (`operator: Gt`) is never scheduled. Warnings: `$(NAME)` of a
+variable that the container does not have, which stays as it stands; a volume in memory above the pod's memory limit; a
+resource in the domain of Kubernetes; `startupPolicy: LeaderReady` where the leader's engine waits for its workers; a
+ReadWriteOnce claim for several pods with GPUs; a Service that sends requests to a group's workers; a `preStop` that
+sleeps for as long as the pod has to end.""",
+    "GLM839": """Compose services that wait for each other
+
+`depends_on` makes a circle, and so do `network_mode`, `ipc`, `pid` and `uts` of `service:NAME`, `volumes_from` and
+`links`: each of them is a dependency. Compose refuses the file.""",
 }
