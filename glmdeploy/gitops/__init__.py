@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from glmdeploy import pipeline
 from glmdeploy.bundle import write_file
-from glmdeploy.diagnostics import ProfileError, WriteError
+from glmdeploy.diagnostics import ProfileError, WriteError, has_errors
 from glmdeploy.gitops import lock
 from glmdeploy.gitops.lock import Inputs
+from glmdeploy.targets.clash import clashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +46,7 @@ class Rendered:
 
 
 def render(workspace: Workspace) -> tuple[Rendered, ...]:
-    """Every bundle of a workspace; ProfileError with the diagnostics of all that are refused."""
+    """Every bundle of a workspace; ProfileError with the diagnostics of all that are refused, or that two are one."""
     rendered: list[Rendered] = []
     refused: list[Diagnostic] = []
     for deployment in workspace.deployments:
@@ -55,7 +56,15 @@ def render(workspace: Workspace) -> tuple[Rendered, ...]:
             refused += error.diagnostics
     if refused:
         raise ProfileError(once([*(d for r in rendered for d in r.found), *refused]))
+    if has_errors(found := shared(workspace, rendered)):
+        raise ProfileError(found)
     return tuple(rendered)
+
+
+def shared(workspace: Workspace, rendered: Iterable[Rendered]) -> tuple[Diagnostic, ...]:
+    """What is said of bundles that would be the same objects in Kubernetes."""
+    specs = [(one.deployment, one.outcome.plan.spec) for one in rendered if one.outcome.plan]
+    return clashes(workspace, specs).shown
 
 
 def once(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

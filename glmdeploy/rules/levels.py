@@ -6,6 +6,7 @@ from glmdeploy.diagnostics import Level
 
 _WARNINGS = frozenset(
     [
+        "GLM025",
         "GLM030",
         "GLM031",
         "GLM032",
