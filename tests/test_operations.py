@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from conftest import ranks
 from test_external import CRD_FOLDER
 from test_site import KEY, TWO_HOSTS, bash, files, judged, pod
 
@@ -301,3 +302,52 @@ def weights_checked(folder: Path, text: str) -> tuple[int, bool]:
     script.write_text(f"set -euo pipefail\n{fail}\n{functions}\ncheck_weights\n")
     result = bash(script, HF_HUB_CACHE=str(folder / "hub"), HF_HUB_OFFLINE="1")
     return result.returncode, result.stderr == ""
+
+
+# --- half a checkpoint, in Compose --------------------------------------------------------------
+
+
+def composed(found: dict[str, str], folder: str = "compose") -> dict[str, Any]:
+    services: dict[str, Any] = yaml.safe_load(found[f"{folder}/compose.yaml"])["services"]
+    return services
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param({"hub": "zai-org/GLM-5.2-FP8", "revision": COMMIT}, id="hub"),
+        pytest.param({"path": "/srv/glm"}, id="path"),
+        pytest.param({"object_store": "s3://bucket/glm"}, id="store"),
+    ],
+)
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_no_rank_of_compose_starts_before_its_weights_are_whole(source: dict[str, str], hosts: int) -> None:
+    found = files(**(TWO_HOSTS if hosts > 1 else {}), model={"source": source}, targets=["compose", "kubernetes"])
+    workload = found["kubernetes/leaderworkerset.yaml" if hosts > 1 else "kubernetes/deployment.yaml"]
+    pods = [word for word in pod(workload)["initContainers"][0]["args"] if word != "--wait"]
+    for folder in ("compose",) if hosts == 1 else ("compose/host-0", "compose/host-1"):
+        services = composed(found, folder)
+        check = services["check-weights"]
+        for name in ranks(services):
+            assert services[name]["depends_on"]["check-weights"] == {"condition": "service_completed_successfully"}
+        assert (check["entrypoint"], check["command"]) == (["python3", "/scripts/weights.py"], pods)
+        assert all(volume["read_only"] for volume in check["volumes"])
+        assert check["volumes"][0]["source"] == "./weights.py"
+        assert f"{folder}/weights.py" in found
+        assert found[f"{folder}/weights.py"].partition("\n")[2] in text_of(found["kubernetes/scripts.yaml"])
+        assert ("download" in services) == ("hub" in source)
+
+
+def text_of(scripts: str) -> str:
+    return str(yaml.safe_load(scripts)["data"]["weights.py"])
+
+
+def test_compose_downloads_the_pinned_commit_into_the_volume_and_serves_offline() -> None:
+    source = {"hub": "zai-org/GLM-5.2-FP8", "revision": COMMIT}
+    services = composed(files(model={"source": source}, targets=["compose"]))
+    download, server = services["download"], services["server"]
+    assert [*download["entrypoint"], *download["command"]] == ["hf", "download", source["hub"], "--revision", COMMIT]
+    assert download["environment"]["HF_HUB_CACHE"] == services["check-weights"]["environment"]["HF_HUB_CACHE"]
+    assert download["volumes"] == [v for v in server["volumes"] if v["source"] == "cache"]
+    assert server["environment"]["HF_HUB_OFFLINE"] == "1"
+    assert download["profiles"] == ["download"]
