@@ -13,7 +13,7 @@ import pytest
 import yaml
 from conftest import ranks
 from test_external import CRD_FOLDER
-from test_site import KEY, TWO_HOSTS, bash, files, judged, pod
+from test_site import KEY, TWO_HOSTS, bash, codes, files, judged, pod
 
 from glmdeploy.targets.common import object_name
 
@@ -351,3 +351,107 @@ def test_compose_downloads_the_pinned_commit_into_the_volume_and_serves_offline(
     assert download["volumes"] == [v for v in server["volumes"] if v["source"] == "cache"]
     assert server["environment"]["HF_HUB_OFFLINE"] == "1"
     assert download["profiles"] == ["download"]
+
+
+# --- systemd: the download before the first start -----------------------------------------------
+
+
+def test_the_systemd_readme_makes_the_folders_that_the_download_needs() -> None:
+    store = {"object_store": "s3://bucket/glm"}
+    for sections, tool in (({}, "hf"), ({"model": {"source": store}}, "rclone")):
+        found = files(**sections, name="prod", targets=["script", "systemd"])
+        readme, unit = found["systemd/README.md"], found["systemd/host-0/prod.service"]
+        (home,) = re.findall("^Environment=HOME=(.*)$", unit, re.MULTILINE)
+        made = re.findall("install -d -o glmdeploy -g glmdeploy -m 0750 (.*)", readme)
+        assert made == [home, *(["/models/bucket--glm"] if sections else [])]
+        assert f"HOME={home} &&" in readme
+        assert f"`{tool}` must be in the `PATH`" in readme
+
+
+def test_the_commands_of_the_systemd_readme_run(tmp_path: Path) -> None:
+    """As this test's user, with a stub for what changes users and for the download."""
+    commands = re.findall(r"```sh\n(.*?)```", files(name="prod", targets=["systemd"])["systemd/README.md"], re.DOTALL)
+    (text,) = commands
+    (tmp_path / "setpriv").write_text('#!/bin/bash\nprintf "%s\\n" "$*" "$HOME" "$HF_TOKEN" >"$OUT"\n')
+    (tmp_path / "setpriv").chmod(0o755)
+    text = text.replace("-o glmdeploy -g glmdeploy ", "")
+    for folder in ("/var/cache", "/etc"):
+        text = text.replace(folder, f"{tmp_path}{folder}")
+    (tmp_path / "etc/glmdeploy").mkdir(parents=True)
+    (tmp_path / "etc/glmdeploy/prod.env").write_text(f"PATH={tmp_path}:/usr/bin:/bin\nHF_TOKEN=t\n")
+    script = tmp_path / "steps.sh"
+    script.write_text(f"set -eu\n{text}")
+    result = bash(script, OUT=str(tmp_path / "out"), HOME="/root")
+    assert result.stderr == ""
+    words, home, token = (tmp_path / "out").read_text().splitlines()
+    assert words == "--reuid glmdeploy --regid glmdeploy --init-groups /opt/glmdeploy/prod/download.sh"
+    assert (home, token) == (f"{tmp_path}/var/cache/glmdeploy/prod", "t")
+    assert Path(home).is_dir()
+
+
+# --- a revision alone ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("framework", ["vllm", "sglang"])
+def test_a_revision_alone_is_of_the_checkpoints_own_repository(framework: str) -> None:
+    own = {"framework": {"name": framework}, "targets": ["script", "kubernetes"]}
+    alone = files(**own, model={"source": {"revision": COMMIT}})
+    assert alone == files(**own, model={"source": {"hub": "zai-org/GLM-5.2-FP8", "revision": COMMIT}})
+    assert COMMIT in alone["kubernetes/download.yaml"]
+
+
+def test_a_revision_alone_is_of_no_use_to_an_engine_that_reads_folders() -> None:
+    sections = {"framework": {"name": "ktransformers"}, "cluster": {"gpu": "h100", "gpus": 8, "host_memory": "2 TiB"}}
+    assert "GLM504" in codes(**sections, model={"source": {"revision": COMMIT}})
+
+
+@pytest.mark.parametrize("source", [{}, {"revision": COMMIT, "oci_pull": "Always"}])
+def test_what_is_no_place_is_still_refused(source: dict[str, str]) -> None:
+    assert "GLM107" in codes(model={"source": source})
+
+
+# --- claims, monitors and memory ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("site", "said"),
+    [
+        pytest.param({}, ["storage_class", "cache_storage_class"], id="none"),
+        pytest.param({"storage_class": "fsx"}, ["cache_storage_class"], id="the-weights-alone"),
+        pytest.param({"storage_class": "fsx", "cache_storage_class": "fsx"}, [], id="both"),
+        pytest.param({"storage_class": "fsx", "cache": "ephemeral"}, [], id="no-claim-of-kernels"),
+    ],
+)
+def test_each_shared_claim_needs_a_class(site: dict[str, str], said: list[str]) -> None:
+    found = [d for d in judged(**TWO_REPLICAS, kubernetes=site).found if d.code == "GLM555"]
+    assert [d.message.split("no `")[1].partition("`")[0] for d in found] == said
+
+
+def test_a_folder_of_the_hosts_leaves_the_shared_claim_of_kernels() -> None:
+    assert "GLM555" in codes(**TWO_REPLICAS, model={"source": {"path": "/srv/glm"}})
+
+
+@pytest.mark.parametrize(
+    ("site", "said"),
+    [({"monitor": "pod"}, True), ({"monitor": "pod", "monitoring": ["m"]}, False), ({"monitor": "none"}, False)],
+)
+def test_a_monitor_that_the_network_policy_shuts_out_is_said(site: dict[str, Any], *, said: bool) -> None:
+    assert ("GLM557" in codes(kubernetes=site)) == said
+
+
+@pytest.mark.parametrize(
+    ("memory", "code"),
+    [("32 GiB", "GLM554"), ("40 GiB", "GLM558"), ("287 GiB", "GLM558"), ("288 GiB", ""), (None, "")],
+)
+def test_memory_below_the_plans_figure_is_said(memory: str | None, code: str) -> None:
+    found = codes(kubernetes={"memory": memory} if memory else {})
+    assert found & {"GLM554", "GLM558"} == ({code} if code else set())
+
+
+def test_the_first_operator_with_claim_templates_is_named() -> None:
+    text = {
+        cache: files(**{**MANY, "kubernetes": {"storage_class": "f", "cache": cache}})
+        for cache in ("claim", "ephemeral")
+    }
+    said = {cache: "LeaderWorkerSet 0.8" in found["kubernetes/leaderworkerset.yaml"] for cache, found in text.items()}
+    assert said == {"claim": True, "ephemeral": False}

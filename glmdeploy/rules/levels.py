@@ -42,6 +42,8 @@ _WARNINGS = frozenset(
         "GLM552",
         "GLM555",
         "GLM556",
+        "GLM557",
+        "GLM558",
         "GLM602",
         "GLM823",
         "GLM824",

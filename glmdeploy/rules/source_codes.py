@@ -162,8 +162,9 @@ THUDM is now zai-org. Old names still resolve on the hub by redirect, which brea
     "GLM107": """The source of the weights is not one place
 
 Give exactly one of `path`, `hub`, `claim`, `oci` and `object_store`. Beside `object_store`, `path` is the folder that the
-download fills: a folder below another, since pods mount the upper one. `revision` belongs to `hub`, `oci_folder` and
-`oci_pull` to `oci`, `endpoint` and `region` to an `object_store` of `s3://`.""",
+download fills: a folder below another, since pods mount the upper one. `revision` belongs to `hub`, or stands alone for
+the checkpoint's own repository; `oci_folder` and `oci_pull` belong to `oci`, `endpoint` and `region` to an
+`object_store` of `s3://`.""",
     "GLM108": """Not a version
 
 Versions are written as the package index writes them, in quotes: `"0.5.21"`.""",

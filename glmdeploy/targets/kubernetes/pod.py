@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy import hostram
 from glmdeploy.plan import COMPILE_SECONDS, SHARED_MEMORY
+from glmdeploy.podmemory import pod_memory
 from glmdeploy.targets.common import PROBE_PERIOD, health_command, object_name, start_failures
 from glmdeploy.targets.kubernetes import kubelet
 from glmdeploy.targets.kubernetes.storage import Store, mirrored
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 GPU_RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
 _PRODUCT_LABELS = {"nvidia": "nvidia.com/gpu.product", "amd": "amd.com/gpu.product-name"}
-RAM_PER_GPU = 32 * GIB  # a worker process with its pinned buffers and the page cache of what it reads, [est]
-RAM_BESIDE_EXPERTS = 64 * GIB  # shared memory and buffers beside weights in RAM
 CPUS_PER_GPU = 4  # a busy scheduler or worker thread each, and tokenizers, [est]
 SCRATCH = 16  # GiB of /tmp and logs, [est]
 PRE_STOP = 15  # seconds until every load balancer has taken the pod out
@@ -175,12 +174,7 @@ class Group:
     def resources(self, process: Process) -> dict[str, object]:
         """What the container asks for: requests and limits are equal, but for the CPU, which has no limit."""
         gpus, cluster = len(process.placement.gpu_ids), self.spec.cluster
-        shared = SHARED_MEMORY // GIB
-        if process.host_memory:
-            wanted, why = process.host_memory + RAM_BESIDE_EXPERTS, "experts in RAM, and 64 GiB beside them"
-        else:
-            wanted = SHARED_MEMORY + gpus * RAM_PER_GPU
-            why = f"{shared} GiB of /dev/shm and {gpus} x {RAM_PER_GPU // GIB} GiB of engine processes [est]"
+        wanted, why = pod_memory(process)
         memory = self.site.memory or min(wanted, cluster.host_memory or wanted)
         if self.site.memory:
             why = "kubernetes.memory"
