@@ -43,6 +43,8 @@ class GPU:
     unverified: tuple[str, ...]
     note: str
     product_labels: tuple[str, ...] = ()  # what a node with it is labelled by the vendor's node labeller
+    driver_names: tuple[str, ...] = ()  # what the driver calls it
+    pci_ids: tuple[str, ...] = ()  # `vendor:device`, lower-case hexadecimal
 
     @property
     def memory_bytes(self) -> int:

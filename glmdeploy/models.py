@@ -96,6 +96,8 @@ class Checkpoint:
     default: bool
     facts: Mapping[str, Fact]
     note: str
+    shards: int = 0  # files of weights as published; 0 where nobody has counted them
+    quant_method: str = ""  # of config.json: `none` without one, empty where nobody has read it
 
 
 @dataclass(frozen=True, eq=False)  # one object an entry: identity is equality
@@ -126,6 +128,7 @@ class Model:
     index_freq: int
     index_offset: int
     mtp_layers: int
+    architecture: str
     max_context: int
     max_output: int
     license: str

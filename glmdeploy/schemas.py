@@ -18,16 +18,21 @@ from glmdeploy.fields import KEYWORDS
 from glmdeploy.forms.bound import BoundForm
 from glmdeploy.forms.bundle import BundleForm
 from glmdeploy.forms.check import CheckForm
+from glmdeploy.forms.compare import CompareForm
 from glmdeploy.forms.cost import CostForm
+from glmdeploy.forms.detect import DetectForm
 from glmdeploy.forms.diff import DiffForm
 from glmdeploy.forms.images import ImageListForm, ImagesForm
 from glmdeploy.forms.lint import LintForm
 from glmdeploy.forms.listing import ListForm
 from glmdeploy.forms.lock import LockForm
 from glmdeploy.forms.plan import PlanForm
+from glmdeploy.forms.probe import ProbeForm
 from glmdeploy.forms.recommend import RecommendForm
 from glmdeploy.forms.upgrade import UpgradeForm
+from glmdeploy.forms.weights import WeightsForm
 from glmdeploy.pipeline import SCHEMA_FILE
+from glmdeploy.probe.tasks import TaskFile
 from glmdeploy.profile import Profile
 from glmdeploy.units import exact_size
 from glmdeploy.workspace.schema import WorkspaceFile
@@ -206,6 +211,31 @@ def diff() -> Schema:
     return of_type("diff", DiffForm)
 
 
+def probe() -> Schema:
+    """`probe --format json`."""
+    return of_type("probe", ProbeForm)
+
+
+def compare() -> Schema:
+    """`compare --format json`."""
+    return of_type("compare", CompareForm)
+
+
+def tasks() -> Schema:
+    """A file of tasks for `compare`: what you write."""
+    return of_type("tasks", TaskFile)
+
+
+def detect() -> Schema:
+    """`detect --format json`."""
+    return of_type("detect", DetectForm)
+
+
+def weights() -> Schema:
+    """`validate-weights --format json`."""
+    return of_type("weights", WeightsForm)
+
+
 def listing() -> Schema:
     """`list --format json`."""
     return of_type("list", ListForm)
@@ -238,6 +268,11 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "bound": bound,
     "upgrade": upgrade,
     "diff": diff,
+    "probe": probe,
+    "compare": compare,
+    "tasks": tasks,
+    "detect": detect,
+    "weights": weights,
     "list": listing,
     "images": images,
     "image-list": image_list,

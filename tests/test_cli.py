@@ -153,7 +153,7 @@ def test_every_option_and_command_has_help_and_an_example(run: Run, command: str
 
     import click  # noqa: PLC0415
 
-    loaded = importlib.import_module(f"glmdeploy.cli.{command}_command").command
+    loaded = importlib.import_module(f"glmdeploy.cli.{command.replace('-', '_')}_command").command
     assert all(p.help for p in loaded.params if isinstance(p, click.Option))
     assert f"glmdeploy {command}" in run(command, "--help").out
 

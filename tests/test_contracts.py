@@ -43,7 +43,8 @@ def test_every_code_that_is_emitted_has_a_page() -> None:
 def test_every_gpu_is_cited_dated_and_found_by_each_of_its_names(gpu: str) -> None:
     found = catalog.load().gpus[gpu]
     labels = {"product_labels"} if found.product_labels else set()
-    assert set(found.facts) == {"memory", "specification"} | labels
+    assert set(found.facts) == {"memory", "specification", "driver_names"} | labels
+    assert found.driver_names
     assert all(f.source and re.fullmatch(r"2026-\d\d-\d\d", f.checked) for f in found.facts.values())
     for alias in (found.id, *found.aliases):
         assert found in catalog.load().find_gpus(alias.upper())

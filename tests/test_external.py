@@ -49,11 +49,13 @@ HOW_TO_GET = {
     "docker-compose": FETCHED,
     "kubectl": FETCHED,
     "moto_server": "run `pip install -e '.[dev]'`",
+    "pre-commit": "run `pip install -e '.[dev]'`",
     "rclone": FETCHED,
     "shellcheck": "run `pip install -e '.[test]'`",
     "shfmt": "run `pip install -e '.[dev]'`",
     "check-jsonschema": "run `pip install -e '.[test]'`",
     "compose-lint": "run `pip install -e '.[dev]'`",
+    "zizmor": "run `pip install -e '.[dev]'`",
     "systemd-analyze": "install your system's package `systemd`",
 }
 

@@ -23,8 +23,9 @@ from glmdeploy.diagnostics import Level, ProfileError
 from glmdeploy.difference.change import ADDED, CHANGED, DEFAULT, KEPT, REMOVED, RENAMED
 from glmdeploy.examples import EXAMPLES
 from glmdeploy.fields import Size, Strict, dns_label
-from glmdeploy.forms import diff, listing, plan, upgrade
+from glmdeploy.forms import compare, diff, listing, plan, probe, upgrade
 from glmdeploy.plan import Verdict
+from glmdeploy.probe.report import Status
 from glmdeploy.profile import parse
 from glmdeploy.schemas import SCHEMAS
 from glmdeploy.units import parse_bytes, parse_tokens
@@ -86,7 +87,7 @@ def test_every_object_is_closed(name: str) -> None:
     assert [o["title"] for o in objects(MADE[name]) if o["additionalProperties"] is not False] == []
 
 
-@pytest.mark.parametrize("name", [n for n in SCHEMAS if n not in {"profile", "workspace"}])
+@pytest.mark.parametrize("name", [n for n in SCHEMAS if n not in {"profile", "workspace", "tasks"}])
 def test_every_document_names_its_form_and_version(name: str) -> None:
     assert MADE[name]["properties"]["format"]["const"] == f"glmdeploy-{name}/v1"
     assert "format" in MADE[name]["required"]
@@ -98,6 +99,9 @@ def test_lists_of_values_are_those_of_the_code() -> None:
     assert set(upgrade.REASONS) == {RENAMED, REMOVED, ADDED, CHANGED, DEFAULT, KEPT}
     assert set(diff.CHANGES) == {RENAMED, REMOVED, ADDED, CHANGED, DEFAULT}
     assert set(listing.KINDS) == set(LISTS)
+    assert set(probe.STATUSES) == {v.value for v in Status}
+    items = MADE["compare"]["$defs"]["TaskForm"]["properties"]["differs"]
+    assert {name for shown in items["examples"] for name in shown} <= set(compare.DIFFERENCES)
 
 
 # Keys that mean something only beside another.

@@ -69,6 +69,8 @@ class GPUEntry(Entry):
     gpus_per_node: int
     rack_scale: bool
     product_labels: tuple[str, ...] = ()
+    driver_names: tuple[str, ...] = ()
+    pci_ids: tuple[str, ...] = ()
     facts: dict[str, FactEntry]
     unverified: tuple[str, ...] = ()
     note: str = ""
@@ -90,6 +92,8 @@ class CheckpointEntry(Entry):
     max_tp: int
     compute: tuple[str, ...] = ()
     frameworks: tuple[str, ...]
+    shards: int = 0
+    quant_method: str = ""
     facts: dict[str, FactEntry]
     note: str = ""
 
@@ -120,6 +124,7 @@ class ModelEntry(Entry):
     index_freq: PositiveInt
     index_offset: PositiveInt
     mtp_layers: PositiveInt
+    architecture: str
     max_context: PositiveInt
     max_output: PositiveInt
     license: str

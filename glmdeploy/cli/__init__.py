@@ -27,6 +27,10 @@ COMMANDS = {
     "recommend": "Choose framework, checkpoint and layout for what you need.",
     "cost": "Show what a plan costs, and where hosted seats cost more.",
     "bound": "Show upper bounds on speed, beside what was measured.",
+    "probe": "Ask a running server what its users will ask it.",
+    "compare": "Ask two servers the same tasks, and show where they differ.",
+    "detect": "Read this host, and write the cluster section of a profile.",
+    "validate-weights": "Check a folder of weights before a server loads them.",
     "images": "List container images, and look their digests up in the registries.",
     "list": "List GPUs, models, checkpoints, frameworks, profiles or rules.",
     "explain": "Explain a diagnostic code.",
@@ -44,7 +48,7 @@ class _Lazy(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"glmdeploy.cli.{cmd_name}_command")
+        module = importlib.import_module(f"glmdeploy.cli.{cmd_name.replace('-', '_')}_command")
         command: click.Command = module.command
         return command
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glmdeploy import gitops, pipeline
-from glmdeploy.cli import talk
+from glmdeploy.cli import reports, talk
 from glmdeploy.cli.options import deployment, document, workspace_of
 from glmdeploy.diagnostics import ProfileError, WriteError
-from glmdeploy.gitops import check
-from glmdeploy.units import plural
+from glmdeploy.gitops import check, text
+from glmdeploy.gitops.formats import FORMATS
 from glmdeploy.workspace import Deployment
 
 if TYPE_CHECKING:
@@ -23,17 +23,34 @@ if TYPE_CHECKING:
 
 @click.command(name="check")
 @deployment
-@click.option("-o", "--output", metavar="DIR", help="Folder of the bundle, with a PROFILE. Default: ./NAME.")
+@click.option("-o", "--folder", metavar="DIR", help="Folder of the bundle, with a PROFILE. Default: ./NAME.")
 @click.option("--fix", is_flag=True, help="Rewrite what differs, files edited by hand too.")
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people, or for programs.",
+    "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="What to print."
 )
-def command(profile: str | None, output: str | None, fix: bool, form: str, **given: Any) -> None:
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FMT=FILE",
+    callback=reports.outputs(FORMATS),
+    help="Also write a report in a format, such as markdown=comment.md; - prints; repeatable.",
+)
+@click.option(
+    "--against",
+    metavar="REV",
+    help="Also compare each bundle, in terms of the plan, with the one that is committed in a revision of git.",
+)
+def command(
+    profile: str | None,
+    folder: str | None,
+    *,
+    fix: bool,
+    form: str,
+    outputs: tuple[tuple[str, str], ...],
+    against: str | None,
+    **given: Any,
+) -> None:
     """Compare committed bundles with what their profiles render to now.
 
     Without a PROFILE, every bundle that `glmdeploy.yaml` lists. Nothing is
@@ -43,31 +60,44 @@ def command(profile: str | None, output: str | None, fix: bool, form: str, **giv
     when anything differs, 1 when a profile is refused. --fix removes what is
     left over, and leaves files that are not ours.
 
+    --format github annotates a pull request, markdown is its comment. With
+    --against they, JSON and stderr say what becomes of each bundle of a
+    revision; that changes no exit code.
+
     \b
     Examples:
       glmdeploy check
       glmdeploy check | git apply
       glmdeploy check --fix
       glmdeploy check prod.yaml -o deploy/glm
+      glmdeploy check --against origin/main
+      glmdeploy check --format github --output markdown=comment.md
     """
+    report = _report(profile, folder, given, fix=fix, rev=against or "")
+    reports.write(lambda name: FORMATS[name](report), outputs)
+    _say(report, form)
+    sys.exit(talk.REFUSED if report.errors else talk.CLOBBER if report.differs else talk.OK)
+
+
+def _report(profile: str | None, folder: str | None, given: dict[str, Any], *, fix: bool, rev: str) -> Report:
+    """What is found, after it was mended with ``fix``; what cannot be read is a report as well."""
     space: Workspace | None = None
     try:
         if profile or given.get("gpus"):
-            report = check.one(_one(profile, output, given))
+            report = check.one(_one(profile, folder, given), rev)
         else:
-            if output:
+            if folder:
                 raise click.UsageError("-o goes with a PROFILE: a workspace says where its bundles go")
             space = workspace_of(given)
-            report = check.workspace(space, gitops.render(space))
-        if fix and report.differs:
+            report = check.workspace(space, gitops.attempt(space), rev)
+        if fix and report.differs and not report.errors:
             check.fix(report, space)
-            report = _again(report, space)
+            report = _again(report, space, rev)
     except ProfileError as error:
-        talk.stop(error.diagnostics)
+        return check.Report(stopped=error.diagnostics)
     except WriteError as error:
         talk.stop(error.diagnostics, talk.CLOBBER if error.clobber else talk.REFUSED)
-    _say(report, form)
-    sys.exit(talk.CLOBBER if report.differs else talk.OK)
+    return report
 
 
 def _one(profile: str | None, output: str | None, given: dict[str, Any]) -> gitops.Rendered:
@@ -78,19 +108,21 @@ def _one(profile: str | None, output: str | None, given: dict[str, Any]) -> gito
     return gitops.Rendered(Deployment(profile or "", folder, "", ()), Path(folder), outcome, bundle)
 
 
-def _again(report: Report, space: Workspace | None) -> Report:
+def _again(report: Report, space: Workspace | None, rev: str) -> Report:
     rendered = tuple(c.rendered for c in report.checked)
-    return check.workspace(space, rendered) if space else check.one(rendered[0])
+    return check.workspace(space, rendered, rev) if space else check.one(rendered[0], rev)
 
 
 def _say(report: Report, form: str) -> None:
-    if form == "json":
-        sys.stdout.write(report.as_json())
+    """What stops the check on stderr in every format; else text is a patch on stdout, and the rest beside it."""
+    if form != "text":
+        talk.put(FORMATS[form](report), "xmlcharrefreplace" if form == "markdown" else "backslashreplace")
+        sys.stdout.flush()
+    if report.errors:
+        talk.say(report.errors)
         return
-    for checked in report.checked:
-        talk.put(checked.diff, "backslashreplace")
-    sys.stdout.flush()
-    talk.say(report.found)
-    bad = sum(bool(c.changes) for c in report.checked)
-    differ = f"{bad} differs" if bad == 1 else f"{bad} differ"
-    click.echo(f"{plural(len(report.checked), 'bundle')}: {differ if bad else 'as rendered'}", err=True)
+    if form == "text":
+        talk.put(text.patch(report), "backslashreplace")
+        sys.stdout.flush()
+        talk.say(report.found)
+        click.echo(text.revision(report) + text.summary(report), nl=False, err=True)

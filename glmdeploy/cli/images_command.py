@@ -27,8 +27,8 @@ def command() -> None:
     """List container images, and look their digests up in the registries.
 
     A tag can be moved to another image; a digest cannot. `lock` asks the
-    registries (the only command that uses a network) and writes the answers to
-    a file that you commit; a render then names tag and digest.
+    registries (no other command that writes files uses a network) and writes the
+    answers to a file that you commit; a render then names tag and digest.
 
     \b
     Examples:

@@ -70,10 +70,12 @@ def command(
     \b
     Examples:
       glmdeploy init
-      glmdeploy init --framework vllm --gpus 16xH100 --environment dev --environment prod
+      glmdeploy init --framework vllm --gpus 16xH100
+      glmdeploy init --environment dev --environment prod
       glmdeploy init glm-5.2-fp8-10xh100-sglang --ci gitlab -o deploy
       glmdeploy init --target kubernetes --target argocd \\
-        --set git.repository=https://git.example.com/llm/deploy.git --set git.revision=main
+        --set git.repository=https://git.example.com/llm/deploy.git \\
+        --set git.revision=main
     """
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     given["targets"] = given["targets"] or (() if profile else ("kubernetes",))

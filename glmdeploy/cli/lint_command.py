@@ -34,7 +34,7 @@ from glmdeploy.lint.uses import mendable
     "outputs",
     multiple=True,
     metavar="FMT=FILE",
-    callback=reports.outputs,
+    callback=reports.outputs(FORMATS),
     help="Also write a report in a format, such as sarif=lint.sarif; - prints; repeatable.",
 )
 @click.option(
@@ -126,5 +126,5 @@ def command(
         report = replace(report, found=(*left, *report.found))
     report = Choice(select, ignore, Level(severity)).narrow(report)
     reports.show(report, form, talk_only=diff)
-    reports.write(report, outputs)
+    reports.write(lambda name: FORMATS[name](report), outputs)
     sys.exit(talk.REFUSED if report.count(Level.ERROR) else talk.OK)

@@ -153,6 +153,18 @@ def document(profile: str | None, given: dict[str, Any]) -> Source:
     return builder.source()
 
 
+def count_and_gpu(text: str) -> tuple[int, str]:
+    """What `--gpus 10xH100` says; ProfileError with GLM015 or GLM103 otherwise."""
+    found = _GPUS.match(text)
+    place = f"--gpus {text}"
+    if not found:
+        raise _refused("GLM015", f"`{text}` is not a count and a GPU", place, "write it as `10xH100`")
+    count = int(found[1])
+    if not 1 <= count <= MAX_GPUS:
+        raise _refused("GLM103", f"{count} GPUs: the number is between 1 and {MAX_GPUS:,}", place)
+    return count, found[2].lower()
+
+
 class _Builder:
     def __init__(self, base: Source | None) -> None:
         self.base = base
@@ -180,14 +192,9 @@ class _Builder:
             self.set(setting)
 
     def gpus(self, text: str) -> None:
-        found = _GPUS.match(text)
+        count, gpu = count_and_gpu(text)
         place = f"--gpus {text}"
-        if not found:
-            raise _refused("GLM015", f"`{text}` is not a count and a GPU", place, "write it as `10xH100`")
-        count = int(found[1])
-        if not 1 <= count <= MAX_GPUS:
-            raise _refused("GLM103", f"{count} GPUs: the number is between 1 and {MAX_GPUS:,}", place)
-        self.put(("cluster", "gpu"), found[2].lower(), place)
+        self.put(("cluster", "gpu"), gpu, place)
         self.put(("cluster", "gpus"), count, place)
 
     def name(self, given: dict[str, Any]) -> str:

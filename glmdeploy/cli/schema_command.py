@@ -22,11 +22,11 @@ def command(what: str, *, listed: bool, output: str | None, force: bool) -> None
     """Print the JSON Schema (2020-12) of profiles, or of what glmdeploy writes.
 
     NAME is profile (the default), workspace, lock, plan, lint, check,
-    recommend, cost, bound, upgrade, list, images, image-list or bundle. Editors
-    with a YAML language server read the file that the first line of a profile
-    names, in the profile's folder. A file that differs is not overwritten
-    without --force (exit code 3), so the same command checks a committed
-    schema.
+    recommend, cost, bound, upgrade, diff, probe, compare, tasks, detect,
+    weights, list, images, image-list or bundle. Editors with a YAML language
+    server read the file that the first line of a profile names, in the
+    profile's folder. A file that differs is not overwritten without --force
+    (exit code 3), so the same command checks a committed schema.
 
     \b
     Examples:

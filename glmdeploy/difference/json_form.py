@@ -16,8 +16,13 @@ FORMAT: Final = "glmdeploy-diff/v1"
 
 
 def render(d: Difference, *, text: bool = False) -> str:
-    """The object; with ``text``, unified diffs of the files in it."""
-    data: DiffForm = {
+    """The object as text; with ``text``, unified diffs of the files in it."""
+    return json.dumps(form(d, text=text), indent=2, ensure_ascii=False) + "\n"
+
+
+def form(d: Difference, *, text: bool = False) -> DiffForm:
+    """The object itself."""
+    return {
         "format": FORMAT,
         "before": d.before.as_json(),
         "after": d.after.as_json(),
@@ -35,7 +40,6 @@ def render(d: Difference, *, text: bool = False) -> str:
         "files": [_file(x, text=text) for x in d.files],
         "uncompared": list(d.uncompared),
     }
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
 def _file(delta: FileDelta, *, text: bool) -> FileForm:

@@ -19,8 +19,10 @@ from glmdeploy.difference.revisions import Revision, split
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from glmdeploy.bundle import Bundle
     from glmdeploy.pipeline import Outcome
     from glmdeploy.source import Source
+    from glmdeploy.workspace import Workspace
 
     Reader = Callable[[Sequence[str]], Mapping[str, bytes]]
 
@@ -44,12 +46,7 @@ def _revision(revision: Revision, environment: str, workspace_file: str | None) 
     found = revision.only()
     if found.kind == "tree":
         _alone(revision.name, environment, workspace_file)
-
-        def reader(names: Sequence[str]) -> Mapping[str, bytes]:
-            blobs = zip(names, revision.read(*names), strict=True)
-            return {name: blob.data for name, blob in blobs if blob and blob.kind == "blob"}
-
-        return _bundle(revision.name, reader)
+        return _tree(revision)
     try:
         document = workspace.document(
             revision.path, environment=environment, workspace=workspace_file, reader=_reader(revision)
@@ -59,6 +56,36 @@ def _revision(revision: Revision, environment: str, workspace_file: str | None) 
         raise ProfileError([replace(d, span=d.span and _named(d.span, revision)) for d in error.diagnostics]) from None
     spans = {at: _named(span, revision) for at, span in document.spans.items()}
     return pipeline.judge(replace(document, path=revision.name, spans=spans), digests=digests)
+
+
+def _tree(revision: Revision) -> Files:
+    def reader(names: Sequence[str]) -> Mapping[str, bytes]:
+        blobs = zip(names, revision.read(*names), strict=True)
+        return {name: blob.data for name, blob in blobs if blob and blob.kind == "blob"}
+
+    return _bundle(revision.name, reader)
+
+
+def bundle_at(folder: str, rev: str) -> Files | None:
+    """The bundle that stood in a folder in a revision, None where there was none; ProfileError when it cannot be read."""
+    revision = Revision(folder, rev)
+    return _tree(revision) if revision.read(MANIFEST)[0] else None
+
+
+def workspace_at(path: str, rev: str) -> Workspace | None:
+    """A workspace as it stood in a revision, None where there was none; ProfileError when it cannot be read."""
+    revision = Revision(path, rev)
+    if revision.read("")[0] is None:
+        return None
+    try:
+        return workspace.load(path, _reader(revision))
+    except ProfileError as error:
+        raise ProfileError([replace(d, span=d.span and _named(d.span, revision)) for d in error.diagnostics]) from None
+
+
+def made(name: str, bundle: Bundle) -> Files:
+    """A bundle in memory, as one that is read."""
+    return Files(name, {a.path: a.text for a in bundle.artifacts}, figures=summarised({**(bundle.plan or {})}))
 
 
 def _alone(name: str, environment: str, workspace_file: str | None) -> None:

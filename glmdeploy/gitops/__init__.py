@@ -45,20 +45,37 @@ class Rendered:
         return (*self.outcome.found, *self.bundle.found)
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A bundle of which nothing is rendered, and why."""
+
+    deployment: Deployment
+    folder: Path
+    found: tuple[Diagnostic, ...]
+
+
 def render(workspace: Workspace) -> tuple[Rendered, ...]:
     """Every bundle of a workspace; ProfileError with the diagnostics of all that are refused, or that two are one."""
-    rendered: list[Rendered] = []
-    refused: list[Diagnostic] = []
-    for deployment in workspace.deployments:
-        try:
-            rendered.append(_one(workspace, deployment))
-        except ProfileError as error:
-            refused += error.diagnostics
+    made = attempt(workspace)
+    refused = [d for r in made if isinstance(r, Refused) for d in r.found]
+    rendered = tuple(r for r in made if isinstance(r, Rendered))
     if refused:
         raise ProfileError(once([*(d for r in rendered for d in r.found), *refused]))
     if has_errors(found := shared(workspace, rendered)):
         raise ProfileError(found)
-    return tuple(rendered)
+    return rendered
+
+
+def attempt(workspace: Workspace) -> tuple[Rendered | Refused, ...]:
+    """What becomes of every bundle of a workspace, in its order; never raises for a profile that is refused."""
+    return tuple(_attempted(workspace, deployment) for deployment in workspace.deployments)
+
+
+def _attempted(workspace: Workspace, deployment: Deployment) -> Rendered | Refused:
+    try:
+        return _one(workspace, deployment)
+    except ProfileError as error:
+        return Refused(deployment, Path(workspace.path(deployment.output)), error.diagnostics)
 
 
 def shared(workspace: Workspace, rendered: Iterable[Rendered]) -> tuple[Diagnostic, ...]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glmdeploy import gitops
 from glmdeploy.bundle import MANIFEST, write_file
 from glmdeploy.diagnostics import Diagnostic, Level, Span
-from glmdeploy.gitops import lock
+from glmdeploy.gitops import Refused, Rendered, against, lock
 from glmdeploy.gitops.files import Change, Kind, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glmdeploy.forms.check import CheckedForm, CheckForm
     from glmdeploy.forms.lock import LockForm
-    from glmdeploy.gitops import Rendered
+    from glmdeploy.gitops.against import Comparison
     from glmdeploy.workspace import Workspace
 
 # kind -> code, the sentence about a file, and what to do
@@ -69,10 +67,16 @@ class Checked:
 
 @dataclass(frozen=True)
 class Report:
-    """Every bundle that was compared, and what is said of the lock file."""
+    """Every bundle that was compared or is refused, what is said of the lock file, and the comparison with a revision.
 
-    checked: tuple[Checked, ...]
+    ``stopped`` is why nothing was compared at all, or which bundles cannot be beside each other.
+    """
+
+    checked: tuple[Checked, ...] = ()
     locks: tuple[Diagnostic, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    stopped: tuple[Diagnostic, ...] = ()
+    against: Comparison | None = None
 
     @property
     def differs(self) -> bool:
@@ -80,46 +84,29 @@ class Report:
         return any(c.changes for c in self.checked) or any(d.level is Level.ERROR for d in self.locks)
 
     @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """What refuses profiles, or stopped the comparison."""
+        return gitops.once((*(d for r in self.refused for d in r.found), *self.stopped))
+
+    @property
     def found(self) -> tuple[Diagnostic, ...]:
         """What is to be said of the files and the lock file; what the profiles deserve is `lint`'s to say."""
         return (*(d for c in self.checked for d in c.found()), *self.locks)
 
-    def as_json(self) -> str:
-        """The report for programs."""
-        form: CheckForm = {
-            "format": "glmdeploy-check/v1",
-            "differs": self.differs,
-            "bundles": [_form(c) for c in self.checked],
-            "diagnostics": [d.as_json() for d in self.found],
-        }
-        return json.dumps(form, indent=2, ensure_ascii=False) + "\n"
+
+def one(rendered: Rendered, rev: str = "") -> Report:
+    """A bundle that no workspace lists; ``rev`` as for `workspace`."""
+    checked = Checked(rendered, compare(rendered.bundle, rendered.folder))
+    return Report((checked,), against=against.bundles(rev, (rendered,)) if rev else None)
 
 
-def _form(checked: Checked) -> CheckedForm:
-    folder, deployment = checked.rendered.folder, checked.rendered.deployment
-    return {
-        "folder": str(folder),
-        "profile": deployment.profile,
-        "environment": deployment.environment,
-        "changes": [
-            {
-                "path": str(folder / c.path),
-                "kind": c.kind.value,
-                "diff": "" if c.kind is Kind.STRAY else c.diff(str(folder)),
-            }
-            for c in checked.changes
-        ],
-        "reasons": list(checked.reasons),
-    }
+def workspace(space: Workspace, made: tuple[Rendered | Refused, ...], rev: str = "") -> Report:
+    """Every bundle of a workspace, and its lock file unless a profile is refused; ProfileError when that is none.
 
-
-def one(rendered: Rendered) -> Report:
-    """A bundle that no workspace lists."""
-    return Report((Checked(rendered, compare(rendered.bundle, rendered.folder)),))
-
-
-def workspace(space: Workspace, rendered: tuple[Rendered, ...]) -> Report:
-    """Every bundle of a workspace, and its lock file; ProfileError when that is none."""
+    With ``rev``, also what the bundles are against those of a revision; ProfileError when git cannot read it.
+    """
+    rendered = tuple(r for r in made if isinstance(r, Rendered))
+    refused = tuple(r for r in made if isinstance(r, Refused))
     path = space.folder / lock.FILE
     old, new = lock.read(path), gitops.locked(rendered)
     checked = []
@@ -127,7 +114,9 @@ def workspace(space: Workspace, rendered: tuple[Rendered, ...]) -> Report:
         changes = compare(one.bundle, one.folder, one.deployment.keep)
         reasons = lock.reasons(old, new, one.deployment.output) if changes else ()
         checked.append(Checked(one, changes, reasons))
-    return Report(tuple(checked), tuple(_locks(str(path), old, new, space)))
+    locks = () if refused else tuple(_locks(str(path), old, new, space))
+    twice = tuple(d for d in gitops.shared(space, rendered) if d.level is Level.ERROR)
+    return Report(tuple(checked), locks, refused, twice, against.workspace(rev, space, made) if rev else None)
 
 
 def _locks(path: str, old: LockForm | None, new: LockForm, space: Workspace) -> Iterator[Diagnostic]:
@@ -142,7 +131,7 @@ def _locks(path: str, old: LockForm | None, new: LockForm, space: Workspace) -> 
             message = f"`{folder}` was rendered for this workspace, which does not list it any more"
             yield Diagnostic("GLM537", message, span=Span(str(folder)), hint="remove it with `git rm -r`, or list it")
     if lock.outdated(old, new):
-        notes = tuple(r for output in sorted(listed) for r in lock.reasons(old, new, output))
+        notes = tuple(dict.fromkeys(r for output in sorted(listed) for r in lock.reasons(old, new, output)))
         yield Diagnostic("GLM536", f"`{path}` is out of date", span=Span(path), notes=notes, hint=hint)
 
 

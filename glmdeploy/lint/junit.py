@@ -38,7 +38,7 @@ def _paths(report: Report) -> Iterable[str]:
 
 
 def _suite(root: ET.Element, report: Report, path: str) -> ET.Element:
-    name = _legal(path) or "command line"
+    name = legal(path) or "command line"
     suite = ET.SubElement(root, "testsuite", name=name)
     by_code: dict[str, list[Diagnostic]] = {}
     for d in (d for d in report.found if report.path(d) == path):
@@ -48,7 +48,7 @@ def _suite(root: ET.Element, report: Report, path: str) -> ET.Element:
     silenced = [s for s in report.silenced if report.path(s.diagnostic) == path and s.diagnostic.code not in by_code]
     for code, reason in {s.diagnostic.code: s.reason for s in silenced}.items():
         case = ET.SubElement(suite, "testcase", name=code, classname=name)
-        ET.SubElement(case, "skipped", message=_legal(reason) or "silenced by a comment")
+        ET.SubElement(case, "skipped", message=legal(reason) or "silenced by a comment")
     if not len(suite):
         ET.SubElement(suite, "testcase", name="lint", classname=name)
     counts = {"tests": "testcase", "failures": "testcase/failure", "errors": "testcase/error", "skipped": "*/skipped"}
@@ -60,10 +60,10 @@ def _suite(root: ET.Element, report: Report, path: str) -> ET.Element:
 def _case(suite: ET.Element, name: str, code: str, found: list[Diagnostic]) -> None:
     """A test case that fails for errors, and passes with words for warnings and notes."""
     case = ET.SubElement(suite, "testcase", name=code, classname=name)
-    text = _legal("\n\n".join(f"{d.level.value}{_place(d)}: {chr(10).join(sentences(d))}" for d in found))
+    text = legal("\n\n".join(f"{d.level.value}{_place(d)}: {chr(10).join(sentences(d))}" for d in found))
     errors = [d for d in found if d.level is Level.ERROR]
     if errors:
-        failure = ET.SubElement(case, "failure", message=_legal(errors[0].message), type=Level.ERROR.value)
+        failure = ET.SubElement(case, "failure", message=legal(errors[0].message), type=Level.ERROR.value)
         failure.text = text
     else:
         ET.SubElement(case, "system-out").text = text
@@ -73,6 +73,7 @@ def _place(d: Diagnostic) -> str:
     return f" in line {d.span.line}, column {d.span.column}" if d.span and d.span.line else ""
 
 
-def _legal(text: str) -> str:
+def legal(text: str) -> str:
+    """The text with what XML or a terminal must not get as escapes."""
     lines = (printable(line) for line in text.split("\n"))
     return _ILLEGAL.sub(lambda m: ascii(m[0])[1:-1], "\n".join(lines))

@@ -15,14 +15,17 @@ from glmdeploy.rules import (
     cpu,
     engine,
     framework,
+    host_codes,
     kubernetes,
     manifest_codes,
     memory,
     placement,
     policy,
+    probe_codes,
     site,
     source_codes,
     target,
+    weight_codes,
 )
 
 if TYPE_CHECKING:
@@ -151,5 +154,6 @@ def check(plan: Plan, processes: tuple[Process, ...]) -> tuple[Diagnostic, ...]:
 def pages() -> dict[str, Page]:
     """The page of every code, sorted."""
     texts = {code: inspect.cleandoc(rule.__doc__ or "") for code, rule in RULES.items()}
-    texts |= source_codes.PAGES | manifest_codes.PAGES
+    texts |= source_codes.PAGES | manifest_codes.PAGES | probe_codes.PAGES
+    texts |= host_codes.PAGES | weight_codes.PAGES
     return {code: Page(code, text.partition("\n")[0], text) for code, text in sorted(texts.items())}

@@ -210,7 +210,7 @@ def thinking_is_high(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]
 
 
 def tools_with_mtp(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
-    """Tool calls and multi-token prediction do not go together in this version of vLLM
+    """Tool calls and multi-token prediction do not go together in this vLLM
 
     The vLLM recipe for GLM-5.2 (2026-07-12) asks for a newer version than 0.23.0 where tools and MTP are used together.
     Every server of ours parses tool calls. Take 0.24 or newer, or `serving.mtp: false`.

@@ -50,6 +50,7 @@ _WARNINGS = frozenset(
         "GLM838",
         "GLM825",
         "GLM831",
+        "GLM902",
     ]
 )
 _NOTES = frozenset(

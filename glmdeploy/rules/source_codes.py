@@ -247,7 +247,7 @@ digits. `glmdeploy images lock` writes it.""",
     "GLM612": """The registry cannot be asked
 
 No answer came: the name does not resolve, the connection was refused or timed out, or TLS failed. The message gives the
-system's reason. Proxies are those of the environment. Nothing but `images lock` needs a network.""",
+system's reason. Proxies are those of the environment. No other command that writes files needs a network.""",
     "GLM613": """The registry does not answer strangers
 
 It wants credentials, or fewer requests. `images lock` asks anonymously and sends no credentials; for a private registry,

@@ -1,0 +1,49 @@
+"""A check for people: a patch, and what is said beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmdeploy.diagnostics import printable, render_text
+from glmdeploy.difference import text
+from glmdeploy.gitops.against import State
+from glmdeploy.units import plural
+
+if TYPE_CHECKING:
+    from glmdeploy.gitops.against import Against, Comparison
+    from glmdeploy.gitops.check import Report
+
+
+def render(report: Report) -> str:
+    """All of it, without colour."""
+    parts = [patch(report), render_text((*report.found, *report.errors)), revision(report), summary(report)]
+    return "\n".join(part for part in parts if part)
+
+
+def patch(report: Report) -> str:
+    """Every difference of files that are ours, as a patch that `git apply` takes."""
+    return "".join(c.diff for c in report.checked)
+
+
+def summary(report: Report) -> str:
+    """How many bundles were compared, and how many of them differ."""
+    bad = sum(bool(c.changes) for c in report.checked)
+    differ = f"{bad} differs" if bad == 1 else f"{bad} differ"
+    return f"{plural(len(report.checked), 'bundle')}: {differ if bad else 'as rendered'}\n"
+
+
+def revision(report: Report) -> str:
+    """What the bundles are against those of the revision; empty where none is named."""
+    return _comparison(report.against) if report.against else ""
+
+
+def _comparison(comparison: Comparison) -> str:
+    parts = [_bundle(comparison.rev, a) for a in comparison.bundles]
+    return "\n".join([*parts, *([f"note: {printable(comparison.note)}\n"] if comparison.note else [])])
+
+
+def _bundle(rev: str, against: Against) -> str:
+    if against.state is State.CHANGED and against.difference:
+        return text.render(against.difference)
+    why = f" ({printable(against.why)})" if against.why else ""
+    return f"{printable(against.folder)}: {against.state.value} against {printable(rev)}{why}\n"
