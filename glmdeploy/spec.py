@@ -241,6 +241,8 @@ class _Resolver:
             return (
                 Weights(path=f"/models/{checkpoint.repo.partition('/')[2]}") if local else Weights(hub=checkpoint.repo)
             )
+        if source.revision_alone:
+            return Weights(hub=checkpoint.repo, revision=source.revision or "")
         wrong = list(misplaced(source))
         for key, message in wrong:
             self.say("GLM107", message, ("model", "source", *([key] if key else [])))

@@ -64,7 +64,8 @@ def _store(text: str) -> str:
 class WeightSource(Strict):
     """Where the weights are: exactly one of a path on the hosts, a hub repository, a Kubernetes claim, an image or a store.
 
-    Beside `object_store`, `path` is the folder that the download fills.
+    Beside `object_store`, `path` is the folder that the download fills. `revision` alone is of the checkpoint's own hub
+    repository.
     """
 
     path: Annotated[str, AfterValidator(absolute)] | None = Field(
@@ -73,7 +74,9 @@ class WeightSource(Strict):
         "on hosts and in pods. Default there: /models/BUCKET--PREFIX.",
     )
     hub: Text | None = Field(None, description="Repository on the hub, such as `zai-org/GLM-5.2-FP8`.")
-    revision: Text | None = Field(None, description="Commit or tag of the hub repository.")
+    revision: Text | None = Field(
+        None, description="Commit or tag of the hub repository; alone, of the checkpoint's own."
+    )
     claim: Annotated[str, AfterValidator(dns_name)] | None = Field(
         None, description="Existing PersistentVolumeClaim with the checkpoint at its root."
     )
@@ -94,6 +97,11 @@ class WeightSource(Strict):
         None, description="Address of an S3-compatible store that is not Amazon's."
     )
     region: Word | None = Field(None, description="Region of the S3 bucket, where the store wants one.")
+
+    @property
+    def revision_alone(self) -> bool:
+        """Whether it names a revision and nothing else: of the checkpoint's own repository, then."""
+        return {key for key in type(self).model_fields if getattr(self, key)} == {"revision"}
 
 
 @dataclass(frozen=True)

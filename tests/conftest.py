@@ -72,6 +72,11 @@ def write_profile(tmp_path: Path) -> Callable[[str], Path]:
     return writer
 
 
+def ranks(services: dict[str, Any]) -> dict[str, Any]:
+    """The services of a Compose file that serve, without those that run once."""
+    return {name: service for name, service in services.items() if service["restart"] != "no"}
+
+
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     """The shipped catalogue."""

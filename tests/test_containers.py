@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import yaml
-from conftest import BUNDLES
+from conftest import BUNDLES, ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,11 @@ if [ "$1" = -c ]; then
   url=$(printf %s "$*" | sed -n "s/.*\\(http:[^', ]*\\).*/\\1/p")
   exec wget -q -O /dev/null "$url"
 fi
+# the check of the weights, and the download: what is whole is a file here
+case "$0 $1" in
+*/hf\\ *) mkdir -p "$HF_HUB_CACHE" && : >"$HF_HUB_CACHE/whole" && exit ;;
+*/scripts/weights.py) grep -q safetensors "$1" && ls "$HF_HUB_CACHE/whole" && exit || exit 1 ;;
+esac
 mkdir -p /tmp/www
 printf ok >/tmp/www/health
 printf '%s\\n' "$0" "$@" >/tmp/www/argv
@@ -90,9 +95,9 @@ class Engine:
             binaries.mkdir(parents=True)
             (folder / "root/tmp").mkdir()
             shutil.copy(shutil.which("busybox", path=PATH) or "", binaries / "busybox")
-            for applet in ("sh", "sed", "wget", "mkdir", "env", "df", "grep", "httpd", "cat"):
+            for applet in ("sh", "sed", "wget", "mkdir", "env", "df", "grep", "httpd", "cat", "ls"):
                 (binaries / applet).symlink_to("busybox")
-            for program in ("python3", "vllm"):
+            for program in ("hf", "python3", "vllm"):
                 (binaries / program).write_text(STUB)
                 (binaries / program).chmod(0o755)
             (folder / "Dockerfile").write_text("FROM scratch\nCOPY root /\nENV PATH=/bin\n")
@@ -101,11 +106,15 @@ class Engine:
     @contextmanager
     def up(self, file: Path, **env: str) -> Iterator[dict[str, str]]:
         """Start a Compose file; names of services and ids of their containers, all healthy."""
-        names = yaml.safe_load(file.read_text())["services"]
+        names = ranks(yaml.safe_load(file.read_text())["services"])
         limits = self.root / "limits.yaml"
         limits.write_text(yaml.safe_dump({"services": {name: {"ulimits": _limits()} for name in names}}))
         compose = ("docker-compose", "-f", file, "-f", limits)
         try:
+            early = subprocess.run([*compose, "up", "-d"], env={**self.env, **env}, capture_output=True, check=False)
+            assert b"check-weights" in early.stderr
+            assert early.returncode != 0
+            self.run(*compose, "run", "--rm", "-T", "download", **env)
             self.run(*compose, "up", "-d", "--quiet-pull", **env)
             ids = {name: self.run(*compose, "ps", "-q", name, **env).strip() for name in names}
             for name, number in ids.items():

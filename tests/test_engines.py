@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import yaml
-from conftest import BUNDLES
+from conftest import BUNDLES, ranks
 from packaging.version import Version
 
 from glmdeploy import catalog, pipeline
@@ -270,7 +270,7 @@ def filled(word: str) -> str:
 
 def compose_words(bundle: Path) -> Iterator[Question]:
     for path in sorted(bundle.glob("compose/**/compose.yaml")):
-        for service in yaml.safe_load(path.read_text())["services"].values():
+        for service in ranks(yaml.safe_load(path.read_text())["services"]).values():
             shell = service["entrypoint"][0] == "/bin/sh"  # reads the API key, and starts its arguments
             argv = tuple(filled(word) for word in [*([] if shell else service["entrypoint"]), *service["command"]])
             yield argv, of_engine(service.get("environment", {}))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from conftest import ranks
 from test_external import (
     CRD_FOLDER,
     CRDS,
@@ -27,7 +28,7 @@ from test_external import (
     tool,
 )
 from test_kubernetes import environment, server
-from test_targets import LEADER, OF_THE_POD, VISIBLE
+from test_targets import LEADER, OF_COMPOSE, OF_THE_POD
 
 from glmdeploy import pipeline, report, resources, source
 from glmdeploy.process import EVERYWHERE
@@ -139,18 +140,19 @@ def printed(outcome: Outcome, bundle: Path, tmp_path: Path) -> dict[int, Command
     return found
 
 
-def composed(bundle: Path, tmp_path: Path) -> dict[int, Command]:
+def composed(outcome: Outcome, bundle: Path, tmp_path: Path) -> dict[int, Command]:
     """What the real Compose reads."""
     found = {}
+    own = OF_COMPOSE - {name for process in outcome.processes for name, _ in process.env}
     for file in (bundle / "compose").rglob("compose.yaml"):
         variables = {name: dummy(name) for name in REQUIRED_VARIABLE.findall(file.read_text())}
         words = [tool("docker-compose"), "-f", file, "config", "--format", "json"]
         said = run(tmp_path, *words, env=variables | {"GLM_LEADER_ADDRESS": LEADER, "GLM_BIND_ADDRESS": EVERYWHERE})
         assert (said.returncode, said.stderr) == (0, "")
-        for name, service in json.loads(said.stdout)["services"].items():
+        for name, service in ranks(json.loads(said.stdout)["services"]).items():
             words = [w.replace("$$", "$") for w in (*program(service["entrypoint"]), *service["command"])]
             environ = service.get("environment") or {}
-            env = {k: v.replace("$$", "$") for k, v in environ.items() if k not in VISIBLE}
+            env = {k: v.replace("$$", "$") for k, v in environ.items() if k not in own}
             found[int(name.partition("-")[2] or 0)] = (words, env)
     return found
 
@@ -185,5 +187,5 @@ def test_plan_script_compose_and_pod_start_the_same_words_in_the_same_environmen
     outcome = judged(profile)
     expected = planned(outcome)
     assert printed(outcome, bundle, tmp_path) == expected
-    assert composed(bundle, tmp_path) == expected
+    assert composed(outcome, bundle, tmp_path) == expected
     assert in_pods(outcome, bundle) == expected

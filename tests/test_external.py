@@ -21,8 +21,9 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from conftest import ranks
 from kubernetes_validate.utils import all_versions
-from test_targets import VISIBLE
+from test_targets import OF_COMPOSE
 
 from glmdeploy import pipeline, report
 from glmdeploy.process import EVERYWHERE
@@ -216,14 +217,15 @@ def test_the_real_compose_reads_the_plans_command_and_environment(path: Path, tm
         | {"GLM_LEADER_ADDRESS": report.LEADER, "GLM_BIND_ADDRESS": EVERYWHERE},
     )
     services = json.loads(said.stdout)["services"]
+    plan = json.loads(report.as_json(outcome.plan, outcome.processes, outcome.found))
+    own = OF_COMPOSE - {name for p in plan["processes"] for name in p["env"]}
     found = {
         name: (
             [w.replace("$$", "$") for w in (*program(service["entrypoint"]), *service["command"])],
-            {k: v.replace("$$", "$") for k, v in (service.get("environment") or {}).items() if k not in VISIBLE},
+            {k: v.replace("$$", "$") for k, v in (service.get("environment") or {}).items() if k not in own},
         )
-        for name, service in services.items()
+        for name, service in ranks(services).items()
     }
-    plan = json.loads(report.as_json(outcome.plan, outcome.processes, outcome.found))
     host = int(path.parent.name.removeprefix("host-")) if path.parent.name.startswith("host-") else 0
     assert found == {
         p["role"] if p["role"] != "worker" else f"worker-{p['node_rank']}": (p["argv"], p["env"])

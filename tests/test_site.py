@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from conftest import ranks
 
 from glmdeploy import pipeline, source
 
@@ -39,7 +40,7 @@ def codes(**sections: Any) -> set[str]:
 
 
 def services(text: str) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = yaml.safe_load(text)["services"]
+    found: dict[str, dict[str, Any]] = ranks(yaml.safe_load(text)["services"])
     return found
 
 

@@ -114,7 +114,7 @@ def _all(given: dict[str, Any], *, force: bool) -> None:
         talk.stop(error.diagnostics)
     except WriteError as error:
         talk.stop(error.diagnostics, talk.CLOBBER if error.clobber else talk.REFUSED)
-    talk.say(gitops.once(d for one in rendered for d in one.found))
+    talk.say((*gitops.once(d for one in rendered for d in one.found), *gitops.shared(space, rendered)))
     for one in rendered:
         click.echo(one.folder)
     click.echo(space.folder / gitops.lock.FILE)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from glmdeploy import pipeline
 from glmdeploy.bundle import write_file
-from glmdeploy.diagnostics import ProfileError, WriteError
+from glmdeploy.diagnostics import ProfileError, WriteError, has_errors
 from glmdeploy.gitops import lock
 from glmdeploy.gitops.lock import Inputs
+from glmdeploy.targets.clash import clashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,12 +55,14 @@ class Refused:
 
 
 def render(workspace: Workspace) -> tuple[Rendered, ...]:
-    """Every bundle of a workspace; ProfileError with the diagnostics of all that are refused."""
+    """Every bundle of a workspace; ProfileError with the diagnostics of all that are refused, or that two are one."""
     made = attempt(workspace)
     refused = [d for r in made if isinstance(r, Refused) for d in r.found]
     rendered = tuple(r for r in made if isinstance(r, Rendered))
     if refused:
         raise ProfileError(once([*(d for r in rendered for d in r.found), *refused]))
+    if has_errors(found := shared(workspace, rendered)):
+        raise ProfileError(found)
     return rendered
 
 
@@ -73,6 +76,12 @@ def _attempted(workspace: Workspace, deployment: Deployment) -> Rendered | Refus
         return _one(workspace, deployment)
     except ProfileError as error:
         return Refused(deployment, Path(workspace.path(deployment.output)), error.diagnostics)
+
+
+def shared(workspace: Workspace, rendered: Iterable[Rendered]) -> tuple[Diagnostic, ...]:
+    """What is said of bundles that would be the same objects in Kubernetes."""
+    specs = [(one.deployment, one.outcome.plan.spec) for one in rendered if one.outcome.plan]
+    return clashes(workspace, specs).shown
 
 
 def once(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

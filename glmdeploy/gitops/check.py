@@ -69,7 +69,7 @@ class Checked:
 class Report:
     """Every bundle that was compared or is refused, what is said of the lock file, and the comparison with a revision.
 
-    ``stopped`` is why nothing was compared at all.
+    ``stopped`` is why nothing was compared at all, or which bundles cannot be beside each other.
     """
 
     checked: tuple[Checked, ...] = ()
@@ -115,7 +115,8 @@ def workspace(space: Workspace, made: tuple[Rendered | Refused, ...], rev: str =
         reasons = lock.reasons(old, new, one.deployment.output) if changes else ()
         checked.append(Checked(one, changes, reasons))
     locks = () if refused else tuple(_locks(str(path), old, new, space))
-    return Report(tuple(checked), locks, refused, against=against.workspace(rev, space, made) if rev else None)
+    twice = tuple(d for d in gitops.shared(space, rendered) if d.level is Level.ERROR)
+    return Report(tuple(checked), locks, refused, twice, against.workspace(rev, space, made) if rev else None)
 
 
 def _locks(path: str, old: LockForm | None, new: LockForm, space: Workspace) -> Iterator[Diagnostic]:

@@ -10,7 +10,8 @@ from glmdeploy.diagnostics import ProfileError
 from glmdeploy.ignores import Settled
 from glmdeploy.lint.report import Report, here
 from glmdeploy.lint.search import Found, find
-from glmdeploy.lint.uses import uses
+from glmdeploy.lint.uses import deployed, uses
+from glmdeploy.targets.clash import clashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,21 +19,35 @@ if TYPE_CHECKING:
     from glmdeploy.diagnostics import Diagnostic, Span
     from glmdeploy.ignores import Silenced
     from glmdeploy.lint.uses import Use
+    from glmdeploy.spec import Spec
 
 
 def trees(paths: tuple[str, ...]) -> Report:
     """Every workspace, profile and bundle that the paths name, each file once."""
     found = find(paths)
     used = uses(found)
-    judged = [(use, _profile(use)) for use in used.uses]
+    seen = [(use, *_profile(use)) for use in used.uses]
+    judged = [(use, settled) for use, settled, _ in seen]
+    specs = {(use.real, use.environment): spec for use, _, spec in seen if spec}
+    twice = [clashes(space, deployed(space, specs)) for path in found.workspaces if (space := used.space(path))]
     folders = Found(bundles=[*used.bundles, *found.bundles]).clean().bundles
     surveys = [manifests.survey(folder, (*found.workspaces, *found.profiles)) for folder in folders]
     return Report(
         workspaces=tuple(found.workspaces),
         profiles=tuple(dict.fromkeys(use.profile for use in used.uses)),
         files=tuple(name for s in surveys for name in s.names),
-        found=(*found.problems, *used.problems, *_joined(judged), *(d for s in surveys for d in s.found)),
-        silenced=(*_silenced(judged), *(s for survey in surveys for s in survey.silenced)),
+        found=(
+            *found.problems,
+            *used.problems,
+            *_joined(judged),
+            *(d for settled in twice for d in settled.shown),
+            *(d for s in surveys for d in s.found),
+        ),
+        silenced=(
+            *_silenced(judged),
+            *(s for settled in twice for s in settled.silenced),
+            *(s for survey in surveys for s in survey.silenced),
+        ),
         base=here(),
     )
 
@@ -70,10 +85,10 @@ def command_line(framework: str, version: str | None, file: str) -> Report:
     return Report(commands=(file,), found=found, base=here())
 
 
-def _profile(use: Use) -> Settled:
+def _profile(use: Use) -> tuple[Settled, Spec | None]:
     try:
         document = pipeline.open_profile(use.profile, environment=use.environment, workspace=use.workspace)
     except ProfileError as error:
-        return Settled(error.diagnostics)
+        return Settled(error.diagnostics), None
     outcome = pipeline.judge(document)
-    return Settled(outcome.found, outcome.silenced)
+    return Settled(outcome.found, outcome.silenced), outcome.plan.spec if outcome.plan else None

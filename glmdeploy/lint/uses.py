@@ -12,10 +12,11 @@ from glmdeploy.bundle import MANIFEST
 from glmdeploy.diagnostics import Diagnostic, ProfileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from glmdeploy.lint.search import Found
-    from glmdeploy.workspace import Workspace
+    from glmdeploy.spec import Spec
+    from glmdeploy.workspace import Deployment, Workspace
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Use:
     profile: str
     environment: str = ""
     workspace: str | None = None  # else the nearest one, which does not list the profile
+
+    @property
+    def real(self) -> str:
+        """The profile's file without links: what two names of one have in common."""
+        return _real(self.profile)
 
 
 @dataclass
@@ -39,7 +45,7 @@ class Uses:
 
     def add(self, use: Use) -> None:
         """Note a use that is not there yet."""
-        key = (_real(use.profile), use.environment)
+        key = (use.real, use.environment)
         if key not in self._seen:
             self._seen.add(key)
             self.uses.append(use)
@@ -91,6 +97,14 @@ def mendable(found: Found) -> list[str]:
     made = uses(found)
     extended = [name for path in found.workspaces for name in _extended(made.space(path))]
     return list({_real(name): name for name in (*(u.profile for u in made.uses), *extended, *found.profiles)}.values())
+
+
+def deployed(space: Workspace, specs: Mapping[tuple[str, str], Spec]) -> Iterator[tuple[Deployment, Spec]]:
+    """Each bundle of a workspace with what it is rendered from; ``specs`` are by profile and environment."""
+    for entry in space.deployments:
+        spec = specs.get((_real(space.path(entry.profile)), entry.environment))
+        if spec:
+            yield entry, spec
 
 
 def _deployed(space: Workspace | None) -> Iterator[Use]:

@@ -130,6 +130,8 @@ RULES: dict[str, Check] = {
     "GLM554": site.too_little_memory,
     "GLM555": site.class_of_shared_claim,
     "GLM556": site.one_efa,
+    "GLM557": site.monitor_shut_out,
+    "GLM558": site.less_memory_than_planned,
     "GLM601": policy.secret_in_profile,
     "GLM602": policy.image_without_digest,
 }

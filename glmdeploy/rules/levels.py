@@ -6,6 +6,7 @@ from glmdeploy.diagnostics import Level
 
 _WARNINGS = frozenset(
     [
+        "GLM025",
         "GLM030",
         "GLM031",
         "GLM032",
@@ -41,6 +42,8 @@ _WARNINGS = frozenset(
         "GLM552",
         "GLM555",
         "GLM556",
+        "GLM557",
+        "GLM558",
         "GLM602",
         "GLM823",
         "GLM824",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import Diagnostic, Level
 from glmdeploy.plan import SHARED_MEMORY
+from glmdeploy.podmemory import pod_memory
 from glmdeploy.transport import transport
 from glmdeploy.units import gib
 
@@ -124,19 +125,71 @@ def too_little_memory(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Di
 def class_of_shared_claim(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
     """A claim of many nodes from the cluster's default StorageClass
 
-    Pods on several nodes share the weights' claim, so it asks for ReadWriteMany. The default StorageClass of most
-    clusters is block storage, which has no such mode: the claim then stays `Pending`, and all pods with it.
+    Pods on several nodes share the weights' claim, and several servers that claim and the one of compiled kernels, so
+    these ask for ReadWriteMany. The default StorageClass of most clusters is block storage, which has no such mode: the
+    claim then stays `Pending`, and all pods with it. Each claim has a key of its own, since kernels are better kept on
+    faster storage than weights.
     """
-    site, pods = plan.spec.kubernetes, plan.layout.nodes * plan.layout.replicas
-    if not _on_kubernetes(plan) or not plan.spec.weights.fetched or site.storage_class:
+    site, layout = plan.spec.kubernetes, plan.layout
+    if not _on_kubernetes(plan):
         return
-    if site.access_mode == "ReadWriteMany" or (not site.access_mode and pods > 1):
+    pods = layout.nodes * layout.replicas
+    many = site.access_mode == "ReadWriteMany" or (not site.access_mode and pods > 1)
+    if plan.spec.weights.fetched and many and not site.storage_class:
+        yield _no_class(pods, "storage_class", "use `model.source.path`, `claim` or `oci`")
+    # a LeaderWorkerSet makes a claim for each pod
+    if site.cache == "claim" and layout.nodes == 1 and layout.replicas > 1 and not site.cache_storage_class:
+        yield _no_class(pods, "cache_storage_class", "set `kubernetes.cache: ephemeral`")
+
+
+def _no_class(pods: int, key: str, instead: str) -> Diagnostic:
+    return Diagnostic(
+        "GLM555",
+        f"{pods} pods share a ReadWriteMany claim, and no `{key}` is named: few default classes have that mode",
+        Level.WARNING,
+        at=("kubernetes", key),
+        hint=f"name a class of shared files, or {instead}",
+    )
+
+
+def monitor_shut_out(plan: Plan, _: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """The NetworkPolicy does not let the monitoring in
+
+    `kubernetes.monitor` makes a ServiceMonitor or PodMonitor, and the bundle's own NetworkPolicy lets in only the
+    namespaces that `kubernetes.clients` and `kubernetes.monitoring` name, by default the deployment's own. Prometheus
+    in another namespace sees the target as down. Name its namespace in `kubernetes.monitoring`.
+    """
+    spec = plan.spec
+    if _on_kubernetes(plan) and spec.kubernetes.monitor != "none" and not spec.kubernetes.monitoring:
+        allowed = ", ".join(f"`{n}`" for n in spec.kubernetes.clients or (spec.namespace,))
         yield Diagnostic(
-            "GLM555",
-            f"{pods} pods share a ReadWriteMany claim, and no `storage_class` is named: few default classes have that mode",
+            "GLM557",
+            f"a {spec.kubernetes.monitor} monitor, and the NetworkPolicy lets only pods of {allowed} read `/metrics`",
             Level.WARNING,
-            at=("kubernetes", "storage_class"),
-            hint="name a class of shared files, or use `model.source.path`, `claim` or `oci`",
+            at=("kubernetes", "monitor"),
+            hint="name the namespace of Prometheus in `kubernetes.monitoring`, that one too",
+        )
+
+
+def less_memory_than_planned(plan: Plan, processes: tuple[Process, ...]) -> Iterator[Diagnostic]:
+    """A pod's memory is less than the plan's figure
+
+    The plan counts `/dev/shm`, 32 GiB for each GPU's process (its pinned buffers, and the page cache of what it reads:
+    an estimate), and experts in RAM with 64 GiB beside them. Less may do, and may also end in an out-of-memory kill
+    while the server loads or answers. Measure a running pod's `container_memory_working_set_bytes` before you go below.
+    """
+    memory = plan.spec.kubernetes.memory
+    if not _on_kubernetes(plan) or not memory or not processes:
+        return
+    planned, why = pod_memory(processes[0])
+    planned = min(planned, plan.spec.cluster.host_memory or planned)
+    if SHARED_MEMORY + processes[0].host_memory < memory < planned:  # of less, GLM554 speaks
+        yield Diagnostic(
+            "GLM558",
+            f"a pod of {gib(memory)}, and the plan counts on {gib(planned)}: {why}",
+            Level.WARNING,
+            at=("kubernetes", "memory"),
+            hint="leave it out for the plan's figure, or measure a pod before going below it",
         )
 
 

@@ -88,6 +88,16 @@ files are left over.""",
 
 `glmdeploy.lock` is what `render --all` writes: the inputs of each bundle as checksums, and the tool and catalogue that
 they were rendered with. `glmdeploy schema lock` describes it; it is not edited by hand.""",
+    "GLM024": """Two bundles are the same objects in Kubernetes
+
+Both have one name in one namespace, so the one that is applied last replaces the other, and Argo CD and Flux undo each
+other's work for ever. Names of objects come from the profile's `name`. Give one another `name` or another
+`kubernetes.namespace`; where each has a cluster of its own, give each an environment of its own.""",
+    "GLM025": """Bundles of two environments are the same objects where they share a cluster
+
+Both have one name in one namespace. Where each environment has a cluster, that is as it should be:
+`# glmdeploy: ignore[GLM025] and why` beside the `output` in `glmdeploy.yaml` says so. Where they share one, the one
+that is applied last replaces the other: give each environment a `kubernetes.namespace`, as `glmdeploy init` does.""",
     "GLM050": """A shipped profile is not changed
 
 Profiles inside the installed package are replaced with its next release. Copy the file, and change the copy.""",
@@ -152,8 +162,9 @@ THUDM is now zai-org. Old names still resolve on the hub by redirect, which brea
     "GLM107": """The source of the weights is not one place
 
 Give exactly one of `path`, `hub`, `claim`, `oci` and `object_store`. Beside `object_store`, `path` is the folder that the
-download fills: a folder below another, since pods mount the upper one. `revision` belongs to `hub`, `oci_folder` and
-`oci_pull` to `oci`, `endpoint` and `region` to an `object_store` of `s3://`.""",
+download fills: a folder below another, since pods mount the upper one. `revision` belongs to `hub`, or stands alone for
+the checkpoint's own repository; `oci_folder` and `oci_pull` belong to `oci`, `endpoint` and `region` to an
+`object_store` of `s3://`.""",
     "GLM108": """Not a version
 
 Versions are written as the package index writes them, in quotes: `"0.5.21"`.""",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 HUB_CACHE = "/root/.cache/huggingface"  # the default of root in the engines' images
 PROBE_PERIOD = 10  # seconds
+_LONGEST = 45  # of an object's name: a LeaderWorkerSet appends ranks and a hash, and labels end at 63
+_DIGEST = 6  # digits of what tells two names apart
 LEADER_VARIABLE = "GLM_LEADER_ADDRESS"
 BIND_VARIABLE = "GLM_BIND_ADDRESS"
 
@@ -24,10 +27,18 @@ def header(spec: Spec) -> str:
 
 
 def object_name(spec: Spec) -> str:
-    """The profile's name as Kubernetes objects, services and containers take it: no dots, a letter first."""
-    name = re.sub(r"[^a-z0-9-]", "-", spec.name)
+    """The profile's name as Kubernetes objects, services and containers take it: no dots, a letter first.
+
+    A name that has to be cut or changed ends in a digest of the whole: others would become the same. The model's own
+    dot alone is no change, since every shipped profile has it.
+    """
+    plain = spec.name.replace(spec.model.id, spec.model.id.replace(".", "-"), 1)
+    name = re.sub(r"[^a-z0-9-]", "-", plain)
     name = name if name[:1].isalpha() else f"glm-{name}"
-    return name[:45].rstrip("-")  # a LeaderWorkerSet appends ranks and a hash; labels end at 63
+    if name == plain and len(name) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(spec.name.encode()).hexdigest()[:_DIGEST]
+    return f"{name[: _LONGEST - _DIGEST - 1].rstrip('-')}-{digest}"
 
 
 def image(spec: Spec) -> str:

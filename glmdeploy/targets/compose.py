@@ -20,7 +20,7 @@ from glmdeploy.targets.common import (
 )
 from glmdeploy.targets.needs import binds_memory, needs
 from glmdeploy.templating import render as render_template
-from glmdeploy.units import GIB
+from glmdeploy.units import GIB, gib
 
 if TYPE_CHECKING:
     from glmdeploy.plan import Plan
@@ -35,14 +35,16 @@ _BIND = f"${{{BIND_VARIABLE}:-127.0.0.1}}"
 
 
 def render(plan: Plan, processes: tuple[Process, ...]) -> tuple[Artifact, ...]:
-    """``compose.yaml`` and ``.env.example``, in a folder per host when there are several; which goes where."""
+    """``compose.yaml``, ``.env.example`` and ``weights.py``, in a folder per host when there are several; which goes where."""
     hosts = by_host(processes)
     files: list[Artifact] = []
+    checker = render_template("kubernetes/weights.py.j2")  # pods run the same
     for host, ranks in hosts.items():
         folder = _folder(host, several=len(hosts) > 1)
         root = "/".join([".."] * (folder.count("/") + 1))
         files.append(Artifact(f"{folder}/compose.yaml", _file(plan, tuple(ranks), host, root)))
         files.append(Artifact(f"{folder}/.env.example", _example(plan, processes, host)))
+        files.append(Artifact(f"{folder}/weights.py", f"# {header(plan.spec)}\n{checker}"))
     download = (objectstore.script(plan, "compose"),) if plan.spec.weights.store else ()
     return (*files, *download, Artifact("compose/README.md", _readme(plan, hosts)))
 
@@ -70,8 +72,22 @@ def _file(plan: Plan, ranks: tuple[Process, ...], host: int, root: str) -> str:
         path=_escape(spec.weights.path),
         cache=_CACHE,
         start_period=f"{plan.startup_seconds}s",
+        **_weights(spec),
         secret_files=_secret_files(ranks[0]),
     )
+
+
+def _weights(spec: Spec) -> dict[str, object]:
+    """What checks the weights, and what downloads them into the volume where they come from the hub."""
+    weights = spec.weights
+    hub = [weights.hub, "--revision", weights.revision or "main"]
+    check = ["--repository", *hub] if weights.hub else ["--folder", weights.path]
+    return {
+        "check": [_escape(w) for w in check],
+        "download": [_escape(w) for w in hub],
+        "hub_cache": f"{_CACHE}/huggingface/hub" if weights.hub else "",
+        "token": _SECRETS["token"] if weights.hub and spec.hub_token_secret else "",
+    }
 
 
 def _built(spec: Spec) -> bool:
@@ -111,6 +127,8 @@ def _readme(plan: Plan, hosts: dict[int, list[Process]]) -> str:
         several=plan.layout.nodes > 1,
         build=_built(plan.spec),
         store=plan.spec.weights.store,
+        hub=plan.spec.weights.hub,
+        size=gib(plan.spec.checkpoint.total_bytes),
         weights_path=plan.spec.weights.path,
     )
 
@@ -136,7 +154,7 @@ def _service(plan: Plan, process: Process, ranks: tuple[Process, ...]) -> dict[s
         "entrypoint": [_escape(w) for w in launcher or words[:1]],
         "command": [_escape(w) for w in (words if launcher else words[1:])],
         "env": _environment(plan, process),
-        "secrets": [name for name, _ in _secret_files(process)],
+        "secrets": [_SECRETS[s.key] for s in process.secrets if s.key != "token"],  # the download alone needs the hub's
         "gpu_ids": [str(i) for i in process.placement.gpu_ids],
         "port": process.port,
         "ipc": "" if len(ranks) == 1 else "shareable" if process is ranks[0] else f"service:{first}",
@@ -154,10 +172,10 @@ def _health(process: Process, bind: str) -> list[str]:
 
 
 def _environment(plan: Plan, process: Process) -> list[tuple[str, str]]:
-    """The plan's variables, where the hub's token is, and the GPUs where no runtime hook picks them."""
+    """The plan's variables, offline mode after a download, and the GPUs where no runtime hook picks them."""
     env = [(k, _escape(v)) for k, v in process.env]
-    if any(s.variable == "HF_TOKEN" for s in process.secrets):
-        env.append(("HF_TOKEN_PATH", f"/run/secrets/{_SECRETS['token']}"))
+    if plan.spec.weights.hub and "HF_HUB_OFFLINE" not in dict(process.env):
+        env.append(("HF_HUB_OFFLINE", "1"))
     if needs(plan).devices:
         env.append((needs(plan).visible, ",".join(map(str, process.placement.gpu_ids))))
     return env

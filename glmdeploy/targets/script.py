@@ -113,6 +113,7 @@ def _script(plan: Plan, role: str, ranks: list[Process]) -> str:
         shared_memory_kib=SHARED_MEMORY // 1024,
         shared_memory_gib=SHARED_MEMORY // GIB,
         weights_path=spec.weights.path,
+        revision=spec.weights.revision or "main",
         hub_folder=_hub_folder(plan),
         checkpoint_kib=_checkpoint_kib(plan),
         host_memory_kib=-(-first.host_memory // 1024),

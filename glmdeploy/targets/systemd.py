@@ -74,5 +74,7 @@ def _readme(plan: Plan, processes: tuple[Process, ...]) -> str:
         open_api=not any(s.key == "api-key" for s in processes[0].secrets),
         units=[_name(plan, p) for p in processes],
         download=plan.spec.weights.fetched,
+        tool="rclone" if plan.spec.weights.store else "hf",
+        folder=plan.spec.weights.path,
         start=plan.startup_seconds,
     )

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from glmdeploy import hostram
 from glmdeploy.plan import COMPILE_SECONDS, SHARED_MEMORY
+from glmdeploy.podmemory import pod_memory
 from glmdeploy.targets.common import PROBE_PERIOD, health_command, object_name, start_failures
+from glmdeploy.targets.kubernetes import kubelet
 from glmdeploy.targets.kubernetes.storage import Store, mirrored
 from glmdeploy.targets.needs import binds_memory
 from glmdeploy.transport import transport
@@ -16,11 +18,8 @@ if TYPE_CHECKING:
     from glmdeploy.plan import Plan
     from glmdeploy.process import Process
 
-_LEADER = "$(LWS_LEADER_ADDRESS)"
 GPU_RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
 _PRODUCT_LABELS = {"nvidia": "nvidia.com/gpu.product", "amd": "amd.com/gpu.product-name"}
-RAM_PER_GPU = 32 * GIB  # a worker process with its pinned buffers and the page cache of what it reads, [est]
-RAM_BESIDE_EXPERTS = 64 * GIB  # shared memory and buffers beside weights in RAM
 CPUS_PER_GPU = 4  # a busy scheduler or worker thread each, and tokenizers, [est]
 SCRATCH = 16  # GiB of /tmp and logs, [est]
 PRE_STOP = 15  # seconds until every load balancer has taken the pod out
@@ -126,7 +125,7 @@ class Group:
 
     def worker(self) -> dict[str, object]:
         """All workers share one template: their commands must differ in the rank alone."""
-        made = [self.container(p, rank="$(LWS_WORKER_INDEX)") for p in self.processes if p.rank > 0]
+        made = [self.container(p, rank=kubelet.RANK) for p in self.processes if p.rank > 0]
         if any(other != made[0] for other in made[1:]):
             raise AssertionError("workers of a LeaderWorkerSet differ in more than their rank")
         return made[0]
@@ -134,8 +133,7 @@ class Group:
     def container(self, process: Process, *, rank: str | None) -> dict[str, object]:
         """The container of one rank."""
         port = str(self.spec.port)
-        asked = "\0rank" if rank and "$" in rank else rank
-        words = [_escape(w) for w in process.words(leader="\0leader", rank=asked, port=port, api_key="\0key")]
+        words = kubelet.words(process.words(leader=kubelet.LEADER, rank=rank, port=port, api_key=kubelet.KEY))
         probe = health_command(process, port=int(port), leader="__import__('os').environ['LWS_LEADER_ADDRESS']")
         named = {k for k, _ in process.env}
         own = {**self.store.environment(), **dict(self.transport.env)}
@@ -145,12 +143,12 @@ class Group:
             "image": mirrored(self.plan),
             "command": words[0],
             "args": words[1:],
-            "env": [(k, _escape(v)) for k, v in process.env],
-            "own_env": sorted((k, v) for k, v in own.items() if k not in named),
+            "env": kubelet.environment(process.env),
+            "own_env": kubelet.environment(sorted((k, v) for k, v in own.items() if k not in named)),
             "secrets": [(s.variable, s.secret, s.key) for s in secrets],
             "port": int(port),
             "http": process.health.path,
-            "exec": [_escape(w) for w in probe],
+            "exec": kubelet.words(probe),
             # a command's own start counts against its time
             "timeout": process.health.timeout + (0 if process.health.path else 5),
             "shared_memory": f"{SHARED_MEMORY // GIB}Gi",
@@ -176,12 +174,7 @@ class Group:
     def resources(self, process: Process) -> dict[str, object]:
         """What the container asks for: requests and limits are equal, but for the CPU, which has no limit."""
         gpus, cluster = len(process.placement.gpu_ids), self.spec.cluster
-        shared = SHARED_MEMORY // GIB
-        if process.host_memory:
-            wanted, why = process.host_memory + RAM_BESIDE_EXPERTS, "experts in RAM, and 64 GiB beside them"
-        else:
-            wanted = SHARED_MEMORY + gpus * RAM_PER_GPU
-            why = f"{shared} GiB of /dev/shm and {gpus} x {RAM_PER_GPU // GIB} GiB of engine processes [est]"
+        wanted, why = pod_memory(process)
         memory = self.site.memory or min(wanted, cluster.host_memory or wanted)
         if self.site.memory:
             why = "kubernetes.memory"
@@ -206,13 +199,3 @@ def progress_seconds(plan: Plan) -> int:
     """Seconds until a first roll-out counts as failed: start-up, and the download where there is one."""
     weights = plan.spec.weights
     return plan.startup_seconds + (DOWNLOAD if weights.fetched or weights.oci else 0)
-
-
-def _escape(word: str) -> str:
-    """A word as the kubelet reads it: each dollar is doubled (two are one to it), placeholders become its expansions."""
-    return (
-        word.replace("$", "$$")
-        .replace("\0leader", _LEADER)
-        .replace("\0rank", "$(LWS_WORKER_INDEX)")
-        .replace("\0key", "$(GLMDEPLOY_API_KEY)")
-    )

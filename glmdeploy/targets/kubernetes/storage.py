@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from glmdeploy import images
 from glmdeploy.targets import objectstore
 from glmdeploy.targets.common import image, object_name
+from glmdeploy.targets.kubernetes import kubelet
 from glmdeploy.units import GIB
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Store:
             "oci": mirrored(self.plan, self.weights.oci) if self.weights.oci else "",
             "oci_folder": self.weights.oci_folder,
             "oci_pull": self.weights.oci_pull,
-            "check": self.check(),
+            "check": kubelet.words(self.check()),
             "waits": self.makes_claim,
             "cache_mount": CACHE_MOUNT,
             "cache_claim": self.makes_cache,
@@ -124,12 +125,10 @@ class Store:
         return {
             "image": mirrored(self.plan),
             "command": ["hf", "download"],
-            "args": [self.weights.hub, "--revision", self.revision],
-            "env": [
-                ("HF_HUB_CACHE", self.mount),
-                *_USER,
-                *([("HF_ENDPOINT", endpoint)] if endpoint else []),
-            ],
+            "args": kubelet.words([self.weights.hub, "--revision", self.revision]),
+            "env": kubelet.environment(
+                [("HF_HUB_CACHE", self.mount), *_USER, *([("HF_ENDPOINT", endpoint)] if endpoint else [])]
+            ),
             "secrets": [("HF_TOKEN", token, "token")] if token else [],
         }
 
@@ -139,7 +138,7 @@ class Store:
         return {
             "image": mirrored(self.plan, images.downloading(self.spec)),
             "command": [command],
-            "args": args,
-            "env": [*objectstore.environment(self.weights), *_USER],
+            "args": kubelet.words(args),
+            "env": kubelet.environment([*objectstore.environment(self.weights), *_USER]),
             "secrets": objectstore.credentials(self.plan),
         }

@@ -12,7 +12,8 @@ usage: leader.sh [--print | --check | --wait] [--help]
              (its environment goes to stderr)
   --check    run the checks and exit
   --wait     wait until the rank serves (or, where it has no port, until its
-             leader listens), and exit
+             leader listens), and exit; with MAINPID set, as systemd does,
+             only while that process lives
   --help     print this and exit
 
 Environment:
@@ -196,7 +197,11 @@ answers() {
 [[ -n "${GLM_LEADER_ADDRESS:-}" ]] || fail 'set GLM_LEADER_ADDRESS to the address of host 0'
 if [[ "${mode}" == wait ]]; then
   # shellcheck disable=SC2310 # no answer yet is no failure
-  until answers; do sleep 10; done
+  until answers; do
+    # systemd names the process that it started, and acts on its end only after this one's
+    [[ -z "${MAINPID:-}" ]] || kill -0 "${MAINPID}" 2>/dev/null || fail "the server (process ${MAINPID}) is gone"
+    sleep 10
+  done
   exit 0
 fi
 if [[ "${GLM_SKIP_PREFLIGHT:-0}" != 1 || "${mode}" == check ]]; then

@@ -78,10 +78,10 @@ missing_shard() {
   done <<<"${files}"
 }
 
-# The folder of the revision: a branch or tag has a file in refs that names its commit.
+# The folder of a revision in a repository's cache: a branch or tag has a file in refs that names its commit.
 snapshot() {
-  local commit=${revision}
-  [[ ! -r "${here}/refs/${revision}" ]] || commit=$(<"${here}/refs/${revision}")
+  local here=$1 commit=$2
+  [[ ! -r "${here}/refs/${commit}" ]] || commit=$(<"${here}/refs/${commit}")
   printf '%s\n' "${here}/snapshots/${commit}"
 }
 
@@ -105,7 +105,7 @@ if [[ "${offline}" != 1 ]]; then
   done
 fi
 
-folder=$(snapshot)
+folder=$(snapshot "${here}" "${revision}")
 missing=$(missing_shard "${folder}")
 [[ -z "${missing}" ]] || fail "the checkpoint is not complete: ${missing} is missing or cut short"
 printf '%s\n' "${folder}"

@@ -12,7 +12,8 @@ usage: serve.sh [--print | --check | --wait] [--help]
              (its environment goes to stderr)
   --check    run the checks and exit
   --wait     wait until the rank serves (or, where it has no port, until its
-             leader listens), and exit
+             leader listens), and exit; with MAINPID set, as systemd does,
+             only while that process lives
   --help     print this and exit
 
 Environment:
@@ -164,17 +165,23 @@ missing_shard() {
   done <<<"${files}"
 }
 
-# A complete snapshot in the hub cache is used as it is; else there must be room to download one.
+# The folder of a revision in a repository's cache: a branch or tag has a file in refs that names its commit.
+snapshot() {
+  local here=$1 commit=$2
+  [[ ! -r "${here}/refs/${commit}" ]] || commit=$(<"${here}/refs/${commit}")
+  printf '%s\n' "${here}/snapshots/${commit}"
+}
+
+# A complete snapshot of the plan's revision in the hub cache is used as it is; else there must be room to download one.
 check_weights() {
-  local cache=${HF_HUB_CACHE:-${HF_HOME:-${HOME}/.cache/huggingface}/hub} here snapshot missing free there
+  local cache=${HF_HUB_CACHE:-${HF_HOME:-${HOME}/.cache/huggingface}/hub} here folder missing free there
+  local revision=main
   here=${cache}/models--zai-org--GLM-5.2-FP8
-  for snapshot in "${here}"/snapshots/*/; do
-    [[ -d "${snapshot}" ]] || continue
-    missing=$(missing_shard "${snapshot%/}")
-    [[ -n "${missing}" ]] || return 0
-    printf 'note: %s is missing or cut short: the download will go on\n' "${missing}" >&2
-  done
-  [[ "${HF_HUB_OFFLINE:-0}" != 1 ]] || fail "HF_HUB_OFFLINE is set, and ${here} holds no complete snapshot"
+  folder=$(snapshot "${here}" "${revision}")
+  missing=$(missing_shard "${folder}")
+  [[ -n "${missing}" ]] || return 0
+  [[ ! -d "${folder}" ]] || printf 'note: %s is missing or cut short: the download will go on\n' "${missing}" >&2
+  [[ "${HF_HUB_OFFLINE:-0}" != 1 ]] || fail "HF_HUB_OFFLINE is set, and ${here} holds no complete snapshot of ${revision}"
   mkdir -p "${cache}" || fail "cannot make ${cache}"
   free=$(df -Pk "${cache}" | awk 'NR == 2 {print $4}') || fail "cannot read the free space of ${cache}"
   there=0
@@ -201,7 +208,11 @@ answers() {
 
 if [[ "${mode}" == wait ]]; then
   # shellcheck disable=SC2310 # no answer yet is no failure
-  until answers; do sleep 10; done
+  until answers; do
+    # systemd names the process that it started, and acts on its end only after this one's
+    [[ -z "${MAINPID:-}" ]] || kill -0 "${MAINPID}" 2>/dev/null || fail "the server (process ${MAINPID}) is gone"
+    sleep 10
+  done
   exit 0
 fi
 if [[ "${GLM_SKIP_PREFLIGHT:-0}" != 1 || "${mode}" == check ]]; then
