@@ -150,7 +150,7 @@ def test_what_keeps_rules_from_running_is_always_said(option: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        pytest.param(["--select", "GLM999"], "no code is or begins with 'GLM999': did you mean GLM912?", id="code"),
+        pytest.param(["--select", "GLM999"], "no code is or begins with 'GLM999': did you mean GLM995?", id="code"),
         pytest.param(["--select", "GLM204,"], "no code is or begins with ''", id="empty"),
         pytest.param(["--ignore", "RUF100"], "no code is or begins with 'RUF100'", id="another-tool"),
         pytest.param(["--ignore", "GLM2041"], "did you mean GLM204?", id="too-long"),

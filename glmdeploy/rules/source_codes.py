@@ -93,7 +93,7 @@ they were rendered with. `glmdeploy schema lock` describes it; it is not edited 
 Both have one name in one namespace, so the one that is applied last replaces the other, and Argo CD and Flux undo each
 other's work for ever. Names of objects come from the profile's `name`. Give one another `name` or another
 `kubernetes.namespace`; where each has a cluster of its own, give each an environment of its own.""",
-    "GLM025": """Bundles of two environments are the same objects where they share a cluster
+    "GLM025": """Two environments are the same objects where they share a cluster
 
 Both have one name in one namespace. Where each environment has a cluster, that is as it should be:
 `# glmdeploy: ignore[GLM025] and why` beside the `output` in `glmdeploy.yaml` says so. Where they share one, the one
