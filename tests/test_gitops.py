@@ -536,7 +536,12 @@ def test_the_readme_shows_what_the_commands_print(
         _write(file, readme.partition(f"```yaml\n# {file}\n")[2].partition("```")[0])
 
     def shown(command: str) -> str:
-        return readme.partition("From the weakest")[2].partition(f"$ {command}\n")[2].partition("```")[0].partition("$ ")[0]
+        return (
+            readme.partition("From the weakest")[2]
+            .partition(f"$ {command}\n")[2]
+            .partition("```")[0]
+            .partition("$ ")[0]
+        )
 
     plan = run("plan", "profiles/glm.yaml", "--environment", "prod", "--explain").out.splitlines(keepends=True)
     assert shown("glmdeploy plan profiles/glm.yaml --environment prod --explain | tail -n 8") == "".join(plan[-8:])
