@@ -6,6 +6,7 @@ and `check` at once.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +30,7 @@ WORKFLOWS: dict[CI, tuple[str, str]] = {
     "github": (".github/workflows/glmdeploy.yaml", "ci/github.yaml"),
     "gitlab": (".gitlab-ci.yml", "ci/glmdeploy.gitlab-ci.yml"),
 }
+_AT_THE_ROOT = (".pre-commit-config.yaml", *(file for file, _ in WORKFLOWS.values()))
 _APPLIERS = {"argocd", "flux"}  # targets that name the bundle's folder in its repository
 
 
@@ -61,15 +63,18 @@ class Made:
     found: tuple[Diagnostic, ...]
 
 
-def environments(profile: Profile, answers: Answers) -> tuple[Environment, ...]:
-    """Every environment of the answers; with several, each has a namespace of its own."""
+def environments(profile: Profile, answers: Answers, below: str = "") -> tuple[Environment, ...]:
+    """Every environment of the answers; with several, each has a namespace of its own.
+
+    ``below`` is the workspace's folder in its repository, ending in `/`: paths of Argo CD and Flux start at the root.
+    """
     several = len(answers.environments) > 1
     made = []
     for name in answers.environments:
         output = f"{answers.folder}/{name}/{profile.name}"
         wanted = bool(_APPLIERS & set(profile.targets)) and profile.git.path is None
         namespace = f"{answers.namespace}-{name}" if several else ""
-        made.append(Environment(name, output, namespace, f"{output}/kubernetes" if wanted else ""))
+        made.append(Environment(name, output, namespace, f"{below}{output}/kubernetes" if wanted else ""))
     return tuple(made)
 
 
@@ -82,8 +87,12 @@ def make(folder: Path, document: Source, answers: Answers) -> Made:
     outcome = pipeline.judge(document)
     if outcome.profile is None or any(d.level is Level.ERROR and d.code != "GLM543" for d in outcome.found):
         raise ProfileError(outcome.found)  # an environment may still name the folder that GLM543 misses
-    several = environments(outcome.profile, answers)
+    below = _below(folder)
+    several = environments(outcome.profile, answers, below)
     files = _files(outcome.profile, pipeline.profile_text(outcome), several, answers)
+    said = (
+        [_not_the_root(folder, [files.pop(name) and name for name in _AT_THE_ROOT if name in files])] if below else []
+    )
     _refuse_workspace(folder, files)
     _judge(f"{PROFILES}/{outcome.profile.name}.yaml", files, several)
     written, kept = _write(folder, files)
@@ -91,7 +100,21 @@ def make(folder: Path, document: Source, answers: Answers) -> Made:
     rendered = gitops.render(space)
     gitops.write(space, rendered)
     found = gitops.once(d for one in rendered for d in one.found)
-    return Made((*written, *(one.output for one in several), gitops.lock.FILE), (*found, *kept))
+    return Made((*written, *(one.output for one in several), gitops.lock.FILE), (*found, *kept, *said))
+
+
+def _below(folder: Path) -> str:
+    """The folder inside its Git repository, ending in `/`; empty at the root, and where there is no repository."""
+    full = folder.absolute()
+    root = next((p for p in (full, *full.parents) if (p / ".git").exists()), full)
+    inside = full.relative_to(root).as_posix()
+    return "" if inside == "." else f"{inside}/"
+
+
+def _not_the_root(folder: Path, names: list[str]) -> Diagnostic:
+    hint = "write them by hand at the root, with this folder as the working directory; or take the root for `init`"
+    message = f"{', '.join(f'`{n}`' for n in names)} would count only at the root of the repository: not written"
+    return Diagnostic("GLM572", message, Level.WARNING, span=Span(str(folder)), hint=hint)
 
 
 def _judge(profile: str, files: dict[str, str], several: tuple[Environment, ...]) -> None:
@@ -114,6 +137,7 @@ def _files(profile: Profile, text: str, several: tuple[Environment, ...], answer
         "namespace": answers.namespace,
         "kubernetes": "kubernetes" in profile.targets,
         "folder": answers.folder,
+        "pattern": _pattern(answers.folder),
         "requirement": answers.requirement,
         "ci_file": workflow,
     }
@@ -130,6 +154,12 @@ def _files(profile: Profile, text: str, several: tuple[Environment, ...], answer
         shipped = (resources.folder("templates") / template).read_text(encoding="utf-8")
         files[workflow] = shipped.replace(f'"{REQUIREMENT}"', templating.yaml(answers.requirement))
     return files
+
+
+def _pattern(folder: str) -> str:
+    """Everything below a folder, as `.gitattributes` takes it: quoted where it holds a space or a quote."""
+    text = "/" + re.sub(r"([\\*?\[])", r"\\\1", folder) + "/**"
+    return text if re.fullmatch(r"[!-~]+", text) and '"' not in text else templating.yaml(text)
 
 
 def _refuse_workspace(folder: Path, files: dict[str, str]) -> None:

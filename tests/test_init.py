@@ -132,6 +132,7 @@ def test_another_workspace_or_profile_is_in_the_way(here: Path, run: Run, name: 
         pytest.param(("--namespace", "a b"), "GLM011", id="namespace"),
         pytest.param(("--folder", "../x"), "GLM011", id="folder"),
         pytest.param(("--folder", "/x"), "GLM011", id="absolute-folder"),
+        pytest.param(("--folder", "a/.git/x"), "GLM011", id="folder-of-git"),
         pytest.param(("--requirement", "a\nb"), "GLM014", id="requirement"),
         pytest.param(("--set", "git.path=x", "--target", "argocd"), "GLM543", id="argocd-without-a-repository"),
     ],
@@ -139,6 +140,26 @@ def test_another_workspace_or_profile_is_in_the_way(here: Path, run: Run, name: 
 def test_what_is_refused_writes_nothing(here: Path, run: Run, words: tuple[str, ...], code: str) -> None:
     result = run("init", *words)
     assert (result.code, f"error[{code}]" in result.err, _files(here)) == (1, True, {})
+
+
+def test_below_the_root_of_a_repository_paths_start_at_it_and_ci_is_left_out(here: Path, run: Run) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    words = ("--set", "git.repository=https://git.example.com/a/b.git", "--set", "git.revision=main")
+    result = run("init", "-o", "deploy/glm", "--target", "kubernetes", "--target", "argocd", *words)
+    assert (result.code, result.err.count("warning[GLM572]")) == (0, 1)
+    application = yaml.safe_load((here / f"deploy/glm/clusters/prod/{NAME}/argocd/application.yaml").read_text())
+    assert application["spec"]["source"]["path"] == f"deploy/glm/clusters/prod/{NAME}/kubernetes"
+    assert not any(p.name in {".github", ".pre-commit-config.yaml"} for p in here.rglob("*"))
+
+
+@pytest.mark.parametrize("folder", ["clusters", "a b/\u00fc", "a[b]", 'a"b'])
+def test_git_reads_the_attributes(here: Path, run: Run, folder: str) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    assert run("init", "--folder", folder).code == 0
+    words = ["git", "check-attr", "eol", f"{folder}/prod/x.yaml", "README.md"]
+    told = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert told.stderr == ""
+    assert [line.rpartition(": ")[2] for line in told.stdout.splitlines()] == ["lf", "unspecified"]
 
 
 def test_what_cannot_be_written_is_said(here: Path, run: Run) -> None:
@@ -179,7 +200,7 @@ def _typed(words: list[str], answers: dict[str, str], folder: Path) -> str:
                 shown += os.read(ours, 4096).decode()
             except OSError:  # how Linux says that the other end is closed
                 break
-            for question in [q for q in open_questions if f"{q} [" in shown]:
+            for question in [q for q in open_questions if f"{q} [" in shown or f"{q} (" in shown]:
                 os.write(ours, open_questions.pop(question).encode() + b"\n")
         os.close(ours)
         assert process.wait(60) == 0, shown
@@ -188,7 +209,7 @@ def _typed(words: list[str], answers: dict[str, str], folder: Path) -> str:
 
 
 def test_a_terminal_is_asked_for_what_no_option_says(tmp_path: Path) -> None:
-    answers = {"Framework": "vllm", "GPUs": "", "Kubernetes namespace": "mine", "CI (github, gitlab, none)": "none"}
+    answers = {"Framework": "vllm", "GPUs": "", "Kubernetes namespace": "mine", "CI": "none"}
     shown = _typed([], answers, tmp_path)
     assert "8xH200" in shown
     assert "mine" in (tmp_path / "glmdeploy.yaml").read_text()

@@ -13,10 +13,12 @@ from glmdeploy.cli import talk
 from glmdeploy.cli.options import described, document
 from glmdeploy.diagnostics import Diagnostic, ProfileError, Span, WriteError
 from glmdeploy.fields import dns_label
+from glmdeploy.frameworks import LAUNCH
 from glmdeploy.scaffold import Answers
 from glmdeploy.workspace.schema import inside
 
 _GPUS, _FRAMEWORK = "8xH200", "sglang"
+_CI: dict[str, scaffold.CI] = {"github": "github", "gitlab": "gitlab", "none": "none"}
 
 
 @click.command(name="init")
@@ -80,13 +82,13 @@ def command(
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     given["targets"] = given["targets"] or (() if profile else ("kubernetes",))
     if not profile:
-        given["framework"] = given["framework"] or _answer("Framework", _FRAMEWORK, ask=ask)
+        given["framework"] = given["framework"] or _answer("Framework", _FRAMEWORK, ask=ask, one_of=sorted(LAUNCH))
         given["gpus"] = given["gpus"] or _answer("GPUs", _GPUS, ask=ask)
     answers = Answers(
         environments=tuple(dict.fromkeys(environments)) or ("prod",),
         namespace=namespace or _answer("Kubernetes namespace", "llm", ask=ask),
         folder=folder,
-        ci=ci or _ci(_answer("CI (github, gitlab, none)", "github", ask=ask)),
+        ci=ci or _CI[_answer("CI", "github", ask=ask, one_of=list(_CI))],
         requirement=requirement,
     )
     try:
@@ -102,16 +104,10 @@ def command(
     click.echo("next: git add -A && glmdeploy check", err=True)
 
 
-def _answer(question: str, usual: str, *, ask: bool) -> str:
-    answer: str = click.prompt(question, default=usual, err=True) if ask else usual
+def _answer(question: str, usual: str, *, ask: bool, one_of: list[str] | None = None) -> str:
+    kind = click.Choice(one_of) if one_of else str
+    answer: str = click.prompt(question, default=usual, type=kind, err=True) if ask else usual
     return answer
-
-
-def _ci(text: str) -> scaffold.CI:
-    known: dict[str, scaffold.CI] = {"github": "github", "gitlab": "gitlab", "none": "none"}
-    if text not in known:
-        raise click.UsageError(f"no CI {text!a}: {', '.join(known)}")
-    return known[text]
 
 
 def _refuse(answers: Answers) -> None:

@@ -44,6 +44,7 @@ _WARNINGS = frozenset(
         "GLM556",
         "GLM557",
         "GLM558",
+        "GLM572",
         "GLM602",
         "GLM823",
         "GLM824",

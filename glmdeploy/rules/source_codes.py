@@ -237,6 +237,10 @@ the workspace that is there, and run `glmdeploy render --all`.""",
 
 `init` writes README, CI, pre-commit and Git attributes where there are none. What was there stays as it is, and may lack
 what the scaffold would have: `glmdeploy init -o EMPTY-FOLDER` shows it.""",
+    "GLM572": """The folder is not the root of its repository
+
+GitHub, GitLab and pre-commit read their files at the root of a repository only, so `init` does not write them into a folder
+below it. Paths for Argo CD and Flux do name the folder.""",
     "GLM610": """Not a file of image digests
 
 It holds `format: glmdeploy-images/v1` and `images`, which maps a reference with a tag to `sha256:` and 64 hexadecimal

@@ -17,10 +17,12 @@ OWN = frozenset({"apiVersion", "name", "extends"})
 SHARED = OWN | {"cluster", "framework"}
 
 
-@says(pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\]+$")
+@says(pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))(?!(.*/)?\.git(/|$))[^\\]+$")
 def inside(text: str) -> str:
     """A path below the workspace's folder; ValueError otherwise."""
     path = PurePosixPath(text)
+    if ".git" in path.parts:
+        raise ValueError("must not be inside `.git`")
     if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in text:
         raise ValueError("must be a path below the folder of the workspace file, with `/` and without `..`")
     return text
