@@ -89,10 +89,8 @@ def make(folder: Path, document: Source, answers: Answers) -> Made:
         raise ProfileError(outcome.found)  # an environment may still name the folder that GLM543 misses
     below = _below(folder)
     several = environments(outcome.profile, answers, below)
-    files = _files(outcome.profile, pipeline.profile_text(outcome), several, answers)
-    said = (
-        [_not_the_root(folder, [files.pop(name) and name for name in _AT_THE_ROOT if name in files])] if below else []
-    )
+    files = _files(outcome.profile, pipeline.profile_text(outcome), several, answers, at_root=not below)
+    said = _without_root_files(folder, files) if below else []
     _refuse_workspace(folder, files)
     _judge(f"{PROFILES}/{outcome.profile.name}.yaml", files, several)
     written, kept = _write(folder, files)
@@ -111,10 +109,14 @@ def _below(folder: Path) -> str:
     return "" if inside == "." else f"{inside}/"
 
 
-def _not_the_root(folder: Path, names: list[str]) -> Diagnostic:
+def _without_root_files(folder: Path, files: dict[str, str]) -> list[Diagnostic]:
+    """Take out what is read at the root of a repository only, and say so."""
+    names = [name for name in _AT_THE_ROOT if name in files]
+    for name in names:
+        del files[name]
     hint = "write them by hand at the root, with this folder as the working directory; or take the root for `init`"
     message = f"{', '.join(f'`{n}`' for n in names)} would count only at the root of the repository: not written"
-    return Diagnostic("GLM572", message, Level.WARNING, span=Span(str(folder)), hint=hint)
+    return [Diagnostic("GLM572", message, Level.WARNING, span=Span(str(folder)), hint=hint)]
 
 
 def _judge(profile: str, files: dict[str, str], several: tuple[Environment, ...]) -> None:
@@ -125,7 +127,9 @@ def _judge(profile: str, files: dict[str, str], several: tuple[Environment, ...]
         pipeline.render(pipeline.judge(document))
 
 
-def _files(profile: Profile, text: str, several: tuple[Environment, ...], answers: Answers) -> dict[str, str]:
+def _files(
+    profile: Profile, text: str, several: tuple[Environment, ...], answers: Answers, *, at_root: bool
+) -> dict[str, str]:
     """Path -> text of everything but the bundles."""
     name = f"{PROFILES}/{profile.name}.yaml"
     workflow, template = WORKFLOWS.get(answers.ci, ("", ""))
@@ -140,6 +144,7 @@ def _files(profile: Profile, text: str, several: tuple[Environment, ...], answer
         "pattern": _pattern(answers.folder),
         "requirement": answers.requirement,
         "ci_file": workflow,
+        "at_root": at_root,
     }
     files = {
         FILE: templating.render("scaffold/glmdeploy.yaml.j2", **context),

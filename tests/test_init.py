@@ -152,8 +152,9 @@ def test_below_the_root_of_a_repository_paths_start_at_it_and_ci_is_left_out(her
     assert not any(p.name in {".github", ".pre-commit-config.yaml"} for p in here.rglob("*"))
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("folder", ["clusters", "a b/\u00fc", "a[b]", 'a"b'])
-def test_git_reads_the_attributes(here: Path, run: Run, folder: str) -> None:
+def test_git_reads_the_attributes(run: Run, folder: str) -> None:
     subprocess.run(["git", "init", "-q"], check=True)
     assert run("init", "--folder", folder).code == 0
     words = ["git", "check-attr", "eol", f"{folder}/prod/x.yaml", "README.md"]
