@@ -604,6 +604,62 @@ def test_fixes_of_a_file_are_made_through_that_file_alone(run: Callable[..., Res
     assert Path("profiles/dev.yaml").read_text() == wrong.replace("contxt", "context")
 
 
+BOTH = """\
+  - profile: profiles/dev.yaml
+    environment: prod
+    output: clusters/both/glm
+"""
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("set", "profiles/dev.yaml", "serving.context=1M"),
+        ("upgrade", "profiles/dev.yaml", "--to", "0.5.14", "--write"),
+    ],
+)
+def test_a_change_that_one_environment_refuses_is_not_written(run: Callable[..., Result], words: tuple[str, ...]) -> None:
+    small = "gpu: h100\n      gpus: 16\n    layout: {tp: 8, pp: 2}"
+    _write("glmdeploy.yaml", WORKSPACE.replace("gpus: 16", small).replace("    layout:\n      replicas: 2\n", "") + BOTH)
+    result = run(*words)
+    assert (result.code, Path("profiles/dev.yaml").read_text()) == (1, DEV), result.err
+    assert "in environment `prod`" in result.err
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_profile_that_is_whole_only_in_its_environment_is_changed_in_it(run: Callable[..., Result]) -> None:
+    own = DEV.replace("cluster:\n  gpu: h200\n  gpus: 8\n", "").replace("sglang", "sglang\n  version: 0.5.21")
+    _write("profiles/dev.yaml", own)
+    _write("glmdeploy.yaml", WORKSPACE.replace("gpus: 16", "gpu: h200\n      gpus: 16") + BOTH)
+    listed = "  - profile: profiles/dev.yaml\n"
+    text = Path("glmdeploy.yaml").read_text()
+    _write("glmdeploy.yaml", text.replace(listed, f"{listed}    environment: prod\n", 1))
+    result = run("set", "profiles/dev.yaml", "serving.context=64K")
+    assert (result.code, result.err) == (0, "wrote profiles/dev.yaml\n")
+    result = run("upgrade", "profiles/dev.yaml", "--to", "0.5.23", "--write")
+    assert result.code == 0, result.err
+    assert "version: 0.5.23" in Path("profiles/dev.yaml").read_text()
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_change_that_a_profile_that_extends_it_refuses_is_not_written(run: Callable[..., Result]) -> None:
+    _write("profiles/prod.yaml", PROD + "layout:\n  pp: 2\n")
+    _write("glmdeploy.yaml", WORKSPACE.replace("gpus: 16", "gpus: 8").replace("    layout:\n      replicas: 2\n", ""))
+    refused = run("set", "profiles/dev.yaml", "layout.tp=8")
+    assert (refused.code, Path("profiles/dev.yaml").read_text()) == (1, DEV), refused.err
+    assert run("set", "profiles/dev.yaml", "layout.tp=4").code == 0
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_key_that_the_environment_sets_too_is_said_to_have_no_effect(run: Callable[..., Result]) -> None:
+    result = run("set", "profiles/prod.yaml", "kubernetes.namespace=mine")
+    assert (result.code, "namespace: mine" in Path("profiles/prod.yaml").read_text()) == (0, True)
+    assert "warning[GLM052]: `kubernetes.namespace` has no effect: `glmdeploy.yaml` sets it too" in result.err
+    assert "glmdeploy.yaml:9:18" in result.err
+    assert "GLM052" not in run("set", "profiles/prod.yaml", "serving.port=9000").err
+
+
 # --- lint -------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from glmdeploy import argv, manifests, pipeline
@@ -10,16 +9,16 @@ from glmdeploy.diagnostics import ProfileError
 from glmdeploy.ignores import Settled
 from glmdeploy.lint.report import Report, here
 from glmdeploy.lint.search import Found, find
-from glmdeploy.lint.uses import deployed, uses
+from glmdeploy.lint.uses import uses
 from glmdeploy.targets.clash import clashes
+from glmdeploy.uses import deployed, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from glmdeploy.diagnostics import Diagnostic, Span
     from glmdeploy.ignores import Silenced
-    from glmdeploy.lint.uses import Use
     from glmdeploy.spec import Spec
+    from glmdeploy.uses import Use
 
 
 def trees(paths: tuple[str, ...]) -> Report:
@@ -39,7 +38,7 @@ def trees(paths: tuple[str, ...]) -> Report:
         found=(
             *found.problems,
             *used.problems,
-            *_joined(judged),
+            *joined((use, settled.shown) for use, settled in judged),
             *(d for settled in twice for d in settled.shown),
             *(d for s in surveys for d in s.found),
         ),
@@ -50,20 +49,6 @@ def trees(paths: tuple[str, ...]) -> Report:
         ),
         base=here(),
     )
-
-
-def _joined(judged: list[tuple[Use, Settled]]) -> Iterator[Diagnostic]:
-    """Each finding once; one that not every environment of its profile has says which of them do."""
-    environments: dict[str, list[str]] = {}
-    said: dict[tuple[Diagnostic, Span | None], list[Use]] = {}
-    for use, settled in judged:
-        environments.setdefault(use.profile, []).append(use.environment)
-        for d in settled.shown:
-            said.setdefault((d, d.span), []).append(use)
-    for (d, _), by in said.items():
-        every = all(set(environments[use.profile]) <= {u.environment for u in by} for use in by)
-        names = "" if every else ", ".join(dict.fromkeys(f"`{u.environment}`" for u in by if u.environment))
-        yield replace(d, notes=(*d.notes, f"in environment {names}")) if names else d
 
 
 def _silenced(judged: list[tuple[Use, Settled]]) -> Iterable[Silenced]:

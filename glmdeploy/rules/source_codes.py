@@ -104,6 +104,10 @@ Profiles inside the installed package are replaced with its next release. Copy t
     "GLM051": """The file was changed meanwhile
 
 Between reading the file and writing it, somebody else wrote it. Theirs stays, and nothing is written.""",
+    "GLM052": """A key that was set has no effect
+
+`set` wrote the key into the profile, and every environment that was judged takes it from another file: the environment's
+part of `glmdeploy.yaml`, or a profile that extends this one. Change it there, or take it out there.""",
     "GLM060": """The schema beside a saved profile is another version's
 
 The first line of a profile names `glmdeploy.schema.json` in its folder; editors with a YAML language server complete and
