@@ -612,17 +612,21 @@ BOTH = """\
 
 
 @pytest.mark.usefixtures("repository")
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("set", "profiles/dev.yaml", "serving.context=1M"),
-        ("upgrade", "profiles/dev.yaml", "--to", "0.5.14", "--write"),
-    ],
-)
-def test_a_change_that_one_environment_refuses_is_not_written(run: Callable[..., Result], words: tuple[str, ...]) -> None:
+def test_a_version_that_one_environment_refuses_is_not_written(run: Callable[..., Result]) -> None:
+    own = DEV.replace("sglang", "sglang\n  version: 0.5.19")
+    _write("profiles/dev.yaml", own)
+    _write("glmdeploy.yaml", WORKSPACE.replace("  prod:\n", "  prod:\n    extra_args: [--nsa-decode-backend=fa3]\n") + BOTH)
+    words = ("upgrade", "profiles/dev.yaml", "--to", "0.5.23", "--write")
+    result = run(*words)
+    assert (result.code, Path("profiles/dev.yaml").read_text()) == (1, own), result.err
+    assert "glmdeploy.yaml:8:" in result.err
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_change_that_one_environment_refuses_is_not_written(run: Callable[..., Result]) -> None:
     small = "gpu: h100\n      gpus: 16\n    layout: {tp: 8, pp: 2}"
     _write("glmdeploy.yaml", WORKSPACE.replace("gpus: 16", small).replace("    layout:\n      replicas: 2\n", "") + BOTH)
-    result = run(*words)
+    result = run("set", "profiles/dev.yaml", "serving.context=1M")
     assert (result.code, Path("profiles/dev.yaml").read_text()) == (1, DEV), result.err
     assert "in environment `prod`" in result.err
 
@@ -690,6 +694,23 @@ def test_a_finding_of_some_environments_says_which(run: Callable[..., Result]) -
     assert result.code == 1
     found = [d for d in result.json["diagnostics"] if d["code"] == "GLM201"]
     assert [(d["path"], d["line"], d["notes"][-1]) for d in found] == [("glmdeploy.yaml", 13, "in environment `prod`")]
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_comment_that_no_environment_needs_is_said_and_one_that_some_need_is_not(run: Callable[..., Result]) -> None:
+    def stale(*words: str) -> list[tuple[str, int]]:
+        found = run("lint", *words, "--format", "json").json["diagnostics"]
+        return [(d["path"], d["line"]) for d in found if d["code"] == "GLM030"]
+
+    _write("glmdeploy.yaml", WORKSPACE.replace("gpus: 16", "gpus: 16  # glmdeploy: ignore[GLM305]"))
+    _write("profiles/prod.yaml", PROD.replace("agents]", "agents]  # glmdeploy: ignore[GLM305]"))
+    assert stale() == [("profiles/prod.yaml", 6), ("glmdeploy.yaml", 13)]
+    assert stale("profiles/prod.yaml") == [("profiles/prod.yaml", 6)]
+    used = run("lint", "--format", "json").json["diagnostics"]
+    codes = {d["code"] for d in used if d["level"] != "error"} - {"GLM030"}
+    _write("profiles/dev.yaml", DEV.replace("apiVersion", f"# glmdeploy: ignore[{', '.join(sorted(codes))}]\napiVersion", 1))
+    assert ("profiles/dev.yaml", 1) in stale() or codes
+    _write("profiles/prod.yaml", PROD)
 
 
 @pytest.mark.usefixtures("repository")

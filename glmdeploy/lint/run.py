@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from glmdeploy import argv, manifests, pipeline
 from glmdeploy.diagnostics import ProfileError
-from glmdeploy.ignores import Settled
 from glmdeploy.lint.report import Report, here
 from glmdeploy.lint.search import Found, find
+from glmdeploy.lint.stale import CODE, stale
 from glmdeploy.lint.uses import uses
 from glmdeploy.targets.clash import clashes
 from glmdeploy.uses import deployed, joined
@@ -16,8 +16,9 @@ from glmdeploy.uses import deployed, joined
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from glmdeploy.diagnostics import Diagnostic
     from glmdeploy.ignores import Silenced
-    from glmdeploy.spec import Spec
+    from glmdeploy.pipeline import Outcome
     from glmdeploy.uses import Use
 
 
@@ -25,9 +26,8 @@ def trees(paths: tuple[str, ...]) -> Report:
     """Every workspace, profile and bundle that the paths name, each file once."""
     found = find(paths)
     used = uses(found)
-    seen = [(use, *_profile(use)) for use in used.uses]
-    judged = [(use, settled) for use, settled, _ in seen]
-    specs = {(use.real, use.environment): spec for use, _, spec in seen if spec}
+    judged, broken = _judged(used.uses)
+    specs = {(use.real, use.environment): o.plan.spec for use, o in judged if o.plan}
     twice = [clashes(space, deployed(space, specs)) for path in found.workspaces if (space := used.space(path))]
     folders = Found(bundles=[*used.bundles, *found.bundles]).clean().bundles
     surveys = [manifests.survey(folder, (*found.workspaces, *found.profiles)) for folder in folders]
@@ -38,7 +38,8 @@ def trees(paths: tuple[str, ...]) -> Report:
         found=(
             *found.problems,
             *used.problems,
-            *joined((use, settled.shown) for use, settled in judged),
+            *joined([*broken, *((use, [d for d in o.found if d.code != CODE]) for use, o in judged)]),
+            *stale(judged, twice, found.workspaces),
             *(d for settled in twice for d in settled.shown),
             *(d for s in surveys for d in s.found),
         ),
@@ -51,8 +52,8 @@ def trees(paths: tuple[str, ...]) -> Report:
     )
 
 
-def _silenced(judged: list[tuple[Use, Settled]]) -> Iterable[Silenced]:
-    return {(s.diagnostic, s.diagnostic.span): s for _, settled in judged for s in settled.silenced}.values()
+def _silenced(judged: Iterable[tuple[Use, Outcome]]) -> Iterable[Silenced]:
+    return {(s.diagnostic, s.diagnostic.span): s for _, o in judged for s in o.silenced}.values()
 
 
 def bundle(folder: str) -> Report:
@@ -70,10 +71,15 @@ def command_line(framework: str, version: str | None, file: str) -> Report:
     return Report(commands=(file,), found=found, base=here())
 
 
-def _profile(use: Use) -> tuple[Settled, Spec | None]:
-    try:
-        document = pipeline.open_profile(use.profile, environment=use.environment, workspace=use.workspace)
-    except ProfileError as error:
-        return Settled(error.diagnostics), None
-    outcome = pipeline.judge(document)
-    return Settled(outcome.found, outcome.silenced), outcome.plan.spec if outcome.plan else None
+def _judged(uses: Iterable[Use]) -> tuple[list[tuple[Use, Outcome]], list[tuple[Use, tuple[Diagnostic, ...]]]]:
+    """What became of each use, and apart what is wrong with those that are no document."""
+    judged: list[tuple[Use, Outcome]] = []
+    broken: list[tuple[Use, tuple[Diagnostic, ...]]] = []
+    for use in uses:
+        try:
+            document = pipeline.open_profile(use.profile, environment=use.environment, workspace=use.workspace)
+        except ProfileError as error:
+            broken.append((use, error.diagnostics))
+        else:
+            judged.append((use, pipeline.judge(document)))
+    return judged, broken
