@@ -58,7 +58,8 @@ continued lines, here-documents, arrays and variables that are set once are read
 
 `# glmdeploy: ignore[CODE]` silences warnings and notes of its line; on a line of its own, of the line below; before the
 first key, of the whole file. This one has nothing to silence. Unless it is removed, it will hide the finding on the day
-that it comes back. `lint` and `render` say so of files that no option changes.""",
+that it comes back. `lint` and `render` say so of files that no option changes; in a workspace `lint` alone, of a comment
+that no environment of its file needs, nor a profile that extends it.""",
     "GLM031": """A comment names no code, or one that does not exist
 
 `# glmdeploy: ignore[GLM204, GLM305] and a reason` names whole codes; `glmdeploy list rules` shows them.""",
