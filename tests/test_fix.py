@@ -197,3 +197,17 @@ def test_a_fix_is_safe_if_nothing_but_the_words_changes(after: str, safe: bool) 
 def test_a_profile_of_nothing_but_a_merge_key_is_read() -> None:
     text = HEAD + SGLANG + "env: &e {A: b}\nkubernetes: {node_labels: {<<: *e}}\n"
     assert source.parse("p.yaml", text).data["kubernetes"] == {"node_labels": {"A": "b"}}
+
+
+def test_what_a_comment_silences_is_not_fixed_with_its_partner(run: Run, write_profile: Write) -> None:
+    text = (
+        "apiVersion: glmdeploy/v1\nname: a\ncluster: {gpu: h200, gpus: 8}\nframework: {name: sglang, version: 0.5.19}\n"
+        "targets: [script]\nextra_args:\n- --nsa-decode-backend=fa3\n- --nsa-prefill-backend=fa3"
+    )
+    silenced = f"{text} # glmdeploy: ignore[GLM417]\n"
+    path = write_profile(silenced)
+    run("lint", str(path), "--fix")
+    assert path.read_text() == silenced
+    path.write_text(f"{text}\n")
+    run("lint", str(path), "--fix")
+    assert path.read_text() == f"{text}\n".replace("nsa", "dsa")

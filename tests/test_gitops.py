@@ -604,6 +604,70 @@ def test_fixes_of_a_file_are_made_through_that_file_alone(run: Callable[..., Res
     assert Path("profiles/dev.yaml").read_text() == wrong.replace("contxt", "context")
 
 
+BOTH = """\
+  - profile: profiles/dev.yaml
+    environment: prod
+    output: clusters/both/glm
+"""
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_version_that_one_environment_refuses_is_not_written(run: Callable[..., Result]) -> None:
+    own = DEV.replace("sglang", "sglang\n  version: 0.5.19")
+    _write("profiles/dev.yaml", own)
+    _write(
+        "glmdeploy.yaml", WORKSPACE.replace("  prod:\n", "  prod:\n    extra_args: [--nsa-decode-backend=fa3]\n") + BOTH
+    )
+    words = ("upgrade", "profiles/dev.yaml", "--to", "0.5.23", "--write")
+    result = run(*words)
+    assert (result.code, Path("profiles/dev.yaml").read_text()) == (1, own), result.err
+    assert "glmdeploy.yaml:8:" in result.err
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_change_that_one_environment_refuses_is_not_written(run: Callable[..., Result]) -> None:
+    small = "gpu: h100\n      gpus: 16\n    layout: {tp: 8, pp: 2}"
+    _write(
+        "glmdeploy.yaml", WORKSPACE.replace("gpus: 16", small).replace("    layout:\n      replicas: 2\n", "") + BOTH
+    )
+    result = run("set", "profiles/dev.yaml", "serving.context=1M")
+    assert (result.code, Path("profiles/dev.yaml").read_text()) == (1, DEV), result.err
+    assert "in environment `prod`" in result.err
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_profile_that_is_whole_only_in_its_environment_is_changed_in_it(run: Callable[..., Result]) -> None:
+    own = DEV.replace("cluster:\n  gpu: h200\n  gpus: 8\n", "").replace("sglang", "sglang\n  version: 0.5.21")
+    _write("profiles/dev.yaml", own)
+    _write("glmdeploy.yaml", WORKSPACE.replace("gpus: 16", "gpu: h200\n      gpus: 16") + BOTH)
+    listed = "  - profile: profiles/dev.yaml\n"
+    text = Path("glmdeploy.yaml").read_text()
+    _write("glmdeploy.yaml", text.replace(listed, f"{listed}    environment: prod\n", 1))
+    result = run("set", "profiles/dev.yaml", "serving.context=64K")
+    assert (result.code, result.err) == (0, "wrote profiles/dev.yaml\n")
+    result = run("upgrade", "profiles/dev.yaml", "--to", "0.5.23", "--write")
+    assert result.code == 0, result.err
+    assert "version: 0.5.23" in Path("profiles/dev.yaml").read_text()
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_change_that_a_profile_that_extends_it_refuses_is_not_written(run: Callable[..., Result]) -> None:
+    _write("profiles/prod.yaml", PROD + "layout:\n  pp: 2\n")
+    _write("glmdeploy.yaml", WORKSPACE.replace("gpus: 16", "gpus: 8").replace("    layout:\n      replicas: 2\n", ""))
+    refused = run("set", "profiles/dev.yaml", "layout.tp=8")
+    assert (refused.code, Path("profiles/dev.yaml").read_text()) == (1, DEV), refused.err
+    assert run("set", "profiles/dev.yaml", "layout.tp=4").code == 0
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_key_that_the_environment_sets_too_is_said_to_have_no_effect(run: Callable[..., Result]) -> None:
+    result = run("set", "profiles/prod.yaml", "kubernetes.namespace=mine")
+    assert (result.code, "namespace: mine" in Path("profiles/prod.yaml").read_text()) == (0, True)
+    assert "warning[GLM052]: `kubernetes.namespace` has no effect: `glmdeploy.yaml` sets it too" in result.err
+    assert "glmdeploy.yaml:9:18" in result.err
+    assert "GLM052" not in run("set", "profiles/prod.yaml", "serving.port=9000").err
+
+
 # --- lint -------------------------------------------------------------------------------------------------
 
 
@@ -634,6 +698,24 @@ def test_a_finding_of_some_environments_says_which(run: Callable[..., Result]) -
     assert result.code == 1
     found = [d for d in result.json["diagnostics"] if d["code"] == "GLM201"]
     assert [(d["path"], d["line"], d["notes"][-1]) for d in found] == [("glmdeploy.yaml", 13, "in environment `prod`")]
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_comment_that_no_environment_needs_is_said_and_one_that_some_need_is_not(run: Callable[..., Result]) -> None:
+    def stale(*words: str) -> list[tuple[str, int]]:
+        found = run("lint", *words, "--format", "json").json["diagnostics"]
+        return [(d["path"], d["line"]) for d in found if d["code"] == "GLM030"]
+
+    _write("glmdeploy.yaml", WORKSPACE.replace("gpus: 16", "gpus: 16  # glmdeploy: ignore[GLM305]"))
+    _write("profiles/prod.yaml", PROD.replace("agents]", "agents]  # glmdeploy: ignore[GLM305]"))
+    assert stale() == [("glmdeploy.yaml", 13), ("profiles/prod.yaml", 6)]
+    assert stale("profiles/prod.yaml") == [("profiles/prod.yaml", 6)]  # the workspace may need its own elsewhere
+    old = "sglang\n  version: 0.5.19\nextra_args:\n  - --nsa-decode-backend=fa3  # glmdeploy: ignore[GLM417]"
+    _write("profiles/dev.yaml", DEV.replace("sglang", old))
+    _write("profiles/prod.yaml", PROD + "extra_args: []\n")
+    assert stale("profiles") == []  # dev.yaml by itself needs it
+    _write("profiles/dev.yaml", DEV.replace("sglang", old.replace("nsa", "dsa")))
+    assert stale("profiles") == [("profiles/dev.yaml", 10)]
 
 
 @pytest.mark.usefixtures("repository")

@@ -11,13 +11,13 @@ import click
 from glmdeploy import resources
 from glmdeploy.cli import talk
 from glmdeploy.cli.options import environment_option, workspace_option
-from glmdeploy.diagnostics import ProfileError, WriteError, has_errors
+from glmdeploy.diagnostics import ProfileError, WriteError
 from glmdeploy.edit import assign, files
 from glmdeploy.edit.diff import unified
 from glmdeploy.units import plural
 
 if TYPE_CHECKING:
-    from glmdeploy.edit.assign import Edited
+    from glmdeploy.edit.judged import Edited
 
 
 @click.command(name="set")
@@ -42,9 +42,11 @@ def command(
     indentation and line ends stay; a new key goes where the schema has it.
     PROFILE may also come last.
 
-    The result is judged first, with what workspace and environment add. A change that brings an error is refused with
-    exit code 1, and nothing is written; errors that were there before do not
-    stand in the way, but the exit code is 1 while any is left.
+    The result is judged first, in every environment that the workspace lists
+    for the profile and for those that extend it, or in --environment alone. A
+    change that brings an error is refused with exit code 1, and nothing is
+    written; errors that were there before do not stand in the way, but the exit
+    code is 1 while any is left.
 
     \b
     Examples:
@@ -90,4 +92,4 @@ def _finish(result: Edited, *, show: bool, check: bool) -> None:
         click.echo(f"{'wrote' if result.changed else 'nothing to change in'} {result.file.path}", err=True)
     if check and result.changed:
         sys.exit(talk.CLOBBER)
-    sys.exit(talk.REFUSED if has_errors(result.after.found) else talk.OK)
+    sys.exit(talk.REFUSED if result.refused else talk.OK)

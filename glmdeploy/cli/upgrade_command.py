@@ -13,6 +13,7 @@ from glmdeploy.cli import talk
 from glmdeploy.cli.options import environment_option, workspace_option
 from glmdeploy.diagnostics import ProfileError, WriteError
 from glmdeploy.upgrade import edit, report, upgrade
+from glmdeploy.uses import deployed_in
 
 if TYPE_CHECKING:
     from glmdeploy.upgrade import Upgrade
@@ -39,7 +40,9 @@ def command(profile: str, *, to: str, form: str, write: bool, environment: str |
     and environment are compared; words of extra_args that the version renamed
     get their new names. --write puts version and words into the file, whose
     comments, order and quotes stay. Exit code 1 when the version does not take
-    the profile; nothing is written then.
+    the profile; nothing is written then. In a workspace, the first environment
+    that it lists for the profile is compared, and --write judges all of them,
+    and the profiles that extend this one; --environment takes one alone.
 
     \b
     Examples:
@@ -52,10 +55,13 @@ def command(profile: str, *, to: str, form: str, write: bool, environment: str |
     result: Upgrade | None = None
     written = False
     try:
-        document = pipeline.open_profile(profile, environment=environment or "", workspace=workspace)
+        shown = environment or (deployed_in(profile, workspace) if Path(profile).is_file() else "")
+        document = pipeline.open_profile(profile, environment=shown, workspace=workspace)
         result = upgrade(document, to)
+        if shown and not environment:
+            click.echo(f"compared in environment `{shown}`: --environment takes another", err=True)
         if write and not result.after.refused:
-            written = edit.write(result)
+            written = edit.write(result, environment=environment or "", workspace=workspace)
     except (ProfileError, WriteError) as error:
         if form == "json":
             found = (*(result.after.found if result else ()), *error.diagnostics)

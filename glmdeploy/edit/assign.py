@@ -1,68 +1,23 @@
-"""`KEY=VALUE` in a profile's file: what it would become, and what that would be judged as.
-
-A change is kept when it brings no new error. A profile that was refused before can be mended in steps: errors that stay
-do not stand in the way, and neither do those of a later stage (names after the schema, rules after names), which nobody
-could see before.
-"""
+"""`KEY=VALUE` in a profile's file: what it would become, and what that would be judged as."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glmdeploy import source
-from glmdeploy.diagnostics import Diagnostic, Drop, Level, ProfileError, Put, Span, WriteError
+from glmdeploy.diagnostics import Diagnostic, Drop, ProfileError, Put, Span, WriteError
 from glmdeploy.edit import files
 from glmdeploy.edit.apply import apply
-from glmdeploy.edit.secrets import secrets
+from glmdeploy.edit.judged import judge
 from glmdeploy.profile import is_list, is_map, is_text, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from glmdeploy.diagnostics import KeyPath
-    from glmdeploy.pipeline import Outcome
-
+    from glmdeploy.edit.judged import Edited
 
 _NULLS = ("", "~", "null", "Null", "NULL")  # what YAML reads as nothing; names of the user's own may be called so
-
-
-@dataclass(frozen=True)
-class Edited:
-    """A profile's file, the text that it would get, and how both are judged."""
-
-    file: files.File
-    text: str
-    before: Outcome
-    after: Outcome
-    keys: tuple[KeyPath, ...] = ()  # what was set
-
-    @property
-    def changed(self) -> bool:
-        """Whether any character is another."""
-        return self.text != self.file.text
-
-    @property
-    def refusals(self) -> tuple[Diagnostic, ...]:
-        """The errors that the change brings; with any, it is not to be written."""
-        if not self.changed:
-            return ()
-        errors = (d for d in self.after.found if d.level is Level.ERROR)
-        return (*_exposed(self.before, self.after), *filter(self._brought, errors))
-
-    def _brought(self, d: Diagnostic) -> bool:
-        """Whether the change has to do with an error: it was not there, or the value that was set is refused itself."""
-        old = (d.code, d.at) in {(o.code, o.at) for o in self.before.found}
-        own = any(d.at[: len(at)] == at for at in self.keys)
-        if d.at in self.keys or (own and self.after.profile is None):
-            return True
-        return not old and (own or _stage(self.after) <= _stage(self.before))
-
-    @property
-    def news(self) -> tuple[Diagnostic, ...]:
-        """What there is to say about the result: its errors, and warnings that are new."""
-        known = {(d.code, d.at) for d in self.before.found if d.level is not Level.ERROR}
-        return tuple(d for d in self.after.found if (d.code, d.at) not in known)
 
 
 def edit(file: files.File, settings: Sequence[str], unset: Sequence[str] = ()) -> Edited:
@@ -74,12 +29,12 @@ def edit(file: files.File, settings: Sequence[str], unset: Sequence[str] = ()) -
     places = [*(p.at for p in puts), *gone]
     if twice := next((at for at in places if places.count(at) > 1), None):
         raise _refused("GLM015", f"`{'.'.join(map(str, twice))}` is named twice", "")
-    before = file.judged(file.text)
-    drops = [Drop(at) for at in gone if _stands(before.source.data, at)]
-    if other := files.elsewhere(before.source, drops):
+    document = file.document(file.text)
+    drops = [Drop(at) for at in gone if _stands(document.data, at)]
+    if other := files.elsewhere(document, drops):
         raise WriteError([other])
     text = apply(str(file.path), file.text, [*puts, *drops])
-    return Edited(file, text, before, file.judged(text), tuple(p.at for p in puts))
+    return judge(file, text, tuple(p.at for p in puts))
 
 
 def assignment(text: str, option: str = "") -> tuple[KeyPath, Any]:
@@ -133,24 +88,6 @@ def _stands(data: Any, at: KeyPath) -> bool:
             raise _refused("GLM010", f"unknown key `{'.'.join(map(str, at))}`", f"--unset {'.'.join(map(str, at))}")
         data = data[key]
     return True
-
-
-def _stage(outcome: Outcome) -> int:
-    """How far a profile was judged: schema, names, rules."""
-    return 0 if outcome.profile is None else 1 if outcome.plan is None else 2
-
-
-def _exposed(before: Outcome, after: Outcome) -> Iterable[Diagnostic]:
-    """Secrets that the change would put into the file, also where the rules cannot speak yet."""
-    known = set(secrets(before.source.data))
-    said = {d.at for d in after.found if d.hide}
-    message, hint = "a secret would stand in the profile", "name an existing secret under `secrets`"
-    found = [
-        Diagnostic("GLM601", message, at=at, hint=hint, hide=True)
-        for at in dict.fromkeys(secrets(after.source.data))
-        if at not in known | said and at[:1] != ("secrets",)
-    ]
-    return after.source.place(found)
 
 
 def _refused(code: str, message: str, place: str, hint: str = "") -> ProfileError:

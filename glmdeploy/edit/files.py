@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmdeploy import pipeline, resources, source, workspace
 from glmdeploy.bundle import write_file
-from glmdeploy.diagnostics import Diagnostic, Span, WriteError
+from glmdeploy.diagnostics import Diagnostic, ProfileError, Span, WriteError
+from glmdeploy.pipeline import Outcome
+from glmdeploy.uses import reached, real_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from glmdeploy.diagnostics import Edit
-    from glmdeploy.pipeline import Outcome
     from glmdeploy.source import Source
+    from glmdeploy.uses import Use
 
 _BOM = "\ufeff"
 
@@ -31,10 +33,40 @@ class File:
     environment: str = ""
     workspace: str | None = None  # else the nearest one
 
-    def judged(self, text: str) -> Outcome:
-        """The file with another text, judged as `lint` would; ProfileError when that is no document."""
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """Every use of the profile that a change reaches; ProfileError when its workspace is none."""
+        return reached(str(self.path), environment=self.environment, workspace_file=self.workspace)
+
+    def document(self, text: str) -> Source:
+        """The file with another text, with what its workspace adds; ProfileError when that is no document."""
         name = str(self.path)
-        document = workspace.document(name, environment=self.environment, workspace=self.workspace, text=text)
+        return workspace.document(name, environment=self.environment, workspace=self.workspace, text=text)
+
+    def judged(self, text: str) -> Outcome:
+        """The file with another text by itself; ProfileError when that is no document."""
+        return pipeline.judge(self.document(text))
+
+    def used(self, use: Use, text: str) -> Outcome:
+        """A use of the file, or of a profile that extends it, with another text of the file, judged as `lint` would.
+
+        ProfileError when the text is no document.
+        """
+        real = real_path(str(self.path))
+        own = source.parse(str(self.path), text)
+
+        def read(path: str) -> Source:
+            return replace(own, path=path) if real_path(path) == real else source.read(Path(path))
+
+        reader = workspace.Reader(read, workspace.find)
+        try:
+            document = workspace.document(
+                use.profile, environment=use.environment, workspace=use.workspace, reader=reader
+            )
+        except ProfileError as error:
+            if use.real == real:
+                raise
+            return Outcome(own, None, None, (), error.diagnostics)
         return pipeline.judge(document)
 
     def write(self, text: str) -> None:

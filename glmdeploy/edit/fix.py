@@ -64,7 +64,7 @@ def mended_text(file: files.File) -> Fixed:
         left = [
             (d, d.fix)
             for d in outcome.found
-            if d.fix and (d.code, d.at) not in tried and not files.elsewhere(outcome.source, d.fix.edits)
+            if d.fix and (d.code, d.at) not in tried and not _kept(outcome, d.fix.edits)
         ]
         if not left:
             break
@@ -78,6 +78,12 @@ def mended_text(file: files.File) -> Fixed:
             fixed.done += [(d.code, fix.message) for d, fix in peers]
             tried.clear()
     return fixed
+
+
+def _kept(outcome: Outcome, edits: Iterable[Edit]) -> bool:
+    """Whether an edit is not to be made: it is another file's, or a comment silences a finding that it would mend."""
+    silenced = [edit for s in outcome.silenced if s.diagnostic.fix for edit in s.diagnostic.fix.edits]
+    return any(edit in silenced for edit in edits) or files.elsewhere(outcome.source, edits) is not None
 
 
 def _applied(fixed: Fixed, edits: Iterable[Edit]) -> str:

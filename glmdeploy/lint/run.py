@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from glmdeploy import argv, manifests, pipeline
 from glmdeploy.diagnostics import ProfileError
-from glmdeploy.ignores import Settled
 from glmdeploy.lint.report import Report, here
 from glmdeploy.lint.search import Found, find
-from glmdeploy.lint.uses import deployed, uses
+from glmdeploy.lint.stale import CODE, stale
+from glmdeploy.lint.uses import uses
 from glmdeploy.targets.clash import clashes
+from glmdeploy.uses import deployed, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from glmdeploy.diagnostics import Diagnostic, Span
+    from glmdeploy.diagnostics import Diagnostic
     from glmdeploy.ignores import Silenced
-    from glmdeploy.lint.uses import Use
-    from glmdeploy.spec import Spec
+    from glmdeploy.pipeline import Outcome
+    from glmdeploy.uses import Use
 
 
 def trees(paths: tuple[str, ...]) -> Report:
     """Every workspace, profile and bundle that the paths name, each file once."""
     found = find(paths)
     used = uses(found)
-    seen = [(use, *_profile(use)) for use in used.uses]
-    judged = [(use, settled) for use, settled, _ in seen]
-    specs = {(use.real, use.environment): spec for use, _, spec in seen if spec}
+    judged, broken = _judged(used.uses)
+    specs = {(use.real, use.environment): o.plan.spec for use, o in judged if o.plan}
     twice = [clashes(space, deployed(space, specs)) for path in found.workspaces if (space := used.space(path))]
     folders = Found(bundles=[*used.bundles, *found.bundles]).clean().bundles
     surveys = [manifests.survey(folder, (*found.workspaces, *found.profiles)) for folder in folders]
@@ -39,7 +38,8 @@ def trees(paths: tuple[str, ...]) -> Report:
         found=(
             *found.problems,
             *used.problems,
-            *_joined(judged),
+            *joined([*broken, *((use, [d for d in o.found if d.code != CODE]) for use, o in judged)]),
+            *stale(judged, twice, found.workspaces),
             *(d for settled in twice for d in settled.shown),
             *(d for s in surveys for d in s.found),
         ),
@@ -52,22 +52,8 @@ def trees(paths: tuple[str, ...]) -> Report:
     )
 
 
-def _joined(judged: list[tuple[Use, Settled]]) -> Iterator[Diagnostic]:
-    """Each finding once; one that not every environment of its profile has says which of them do."""
-    environments: dict[str, list[str]] = {}
-    said: dict[tuple[Diagnostic, Span | None], list[Use]] = {}
-    for use, settled in judged:
-        environments.setdefault(use.profile, []).append(use.environment)
-        for d in settled.shown:
-            said.setdefault((d, d.span), []).append(use)
-    for (d, _), by in said.items():
-        every = all(set(environments[use.profile]) <= {u.environment for u in by} for use in by)
-        names = "" if every else ", ".join(dict.fromkeys(f"`{u.environment}`" for u in by if u.environment))
-        yield replace(d, notes=(*d.notes, f"in environment {names}")) if names else d
-
-
-def _silenced(judged: list[tuple[Use, Settled]]) -> Iterable[Silenced]:
-    return {(s.diagnostic, s.diagnostic.span): s for _, settled in judged for s in settled.silenced}.values()
+def _silenced(judged: Iterable[tuple[Use, Outcome]]) -> Iterable[Silenced]:
+    return {(s.diagnostic, s.diagnostic.span): s for _, o in judged for s in o.silenced}.values()
 
 
 def bundle(folder: str) -> Report:
@@ -85,10 +71,15 @@ def command_line(framework: str, version: str | None, file: str) -> Report:
     return Report(commands=(file,), found=found, base=here())
 
 
-def _profile(use: Use) -> tuple[Settled, Spec | None]:
-    try:
-        document = pipeline.open_profile(use.profile, environment=use.environment, workspace=use.workspace)
-    except ProfileError as error:
-        return Settled(error.diagnostics), None
-    outcome = pipeline.judge(document)
-    return Settled(outcome.found, outcome.silenced), outcome.plan.spec if outcome.plan else None
+def _judged(uses: Iterable[Use]) -> tuple[list[tuple[Use, Outcome]], list[tuple[Use, tuple[Diagnostic, ...]]]]:
+    """What became of each use, and apart what is wrong with those that are no document."""
+    judged: list[tuple[Use, Outcome]] = []
+    broken: list[tuple[Use, tuple[Diagnostic, ...]]] = []
+    for use in uses:
+        try:
+            document = pipeline.open_profile(use.profile, environment=use.environment, workspace=use.workspace)
+        except ProfileError as error:
+            broken.append((use, error.diagnostics))
+        else:
+            judged.append((use, pipeline.judge(document)))
+    return judged, broken

@@ -58,7 +58,8 @@ continued lines, here-documents, arrays and variables that are set once are read
 
 `# glmdeploy: ignore[CODE]` silences warnings and notes of its line; on a line of its own, of the line below; before the
 first key, of the whole file. This one has nothing to silence. Unless it is removed, it will hide the finding on the day
-that it comes back. `lint` and `render` say so of files that no option changes.""",
+that it comes back. `lint` and `render` say so of files that no option changes; in a workspace `lint` alone, of a comment
+that no environment of its file needs, nor a profile that extends it.""",
     "GLM031": """A comment names no code, or one that does not exist
 
 `# glmdeploy: ignore[GLM204, GLM305] and a reason` names whole codes; `glmdeploy list rules` shows them.""",
@@ -104,6 +105,10 @@ Profiles inside the installed package are replaced with its next release. Copy t
     "GLM051": """The file was changed meanwhile
 
 Between reading the file and writing it, somebody else wrote it. Theirs stays, and nothing is written.""",
+    "GLM052": """A key that was set has no effect
+
+`set` wrote the key into the profile, and every environment that was judged takes it from another file: the environment's
+part of `glmdeploy.yaml`, or a profile that extends this one. Change it there, or take it out there.""",
     "GLM060": """The schema beside a saved profile is another version's
 
 The first line of a profile names `glmdeploy.schema.json` in its folder; editors with a YAML language server complete and

@@ -8,20 +8,26 @@ from typing import TYPE_CHECKING
 from glmdeploy.diagnostics import Diagnostic, Put, Span, WriteError
 from glmdeploy.edit import files
 from glmdeploy.edit.apply import apply, same
+from glmdeploy.edit.judged import judge
 from glmdeploy.rules.renames import edits
 from glmdeploy.workspace import retold
 
 if TYPE_CHECKING:
     from glmdeploy.upgrade import Upgrade
 
+_VERSION = ("framework", "version")
 
-def write(upgrade: Upgrade) -> bool:
+
+def write(upgrade: Upgrade, *, environment: str = "", workspace: str | None = None) -> bool:
     """Write the profile's file with the new version and the renamed words; whether anything was to be written.
 
-    WriteError when it cannot be written or edited. Mode, links and everything else in the file stay.
+    WriteError when it cannot be written or edited, or brings an error to any use of the file: in ``environment``, or in
+    all that its workspace lists. Mode, links and everything else in the file stay.
     """
-    file = files.read(Path(upgrade.before.source.path))
+    file = files.read(Path(upgrade.before.source.path), environment=environment, workspace=workspace)
     new = edited(upgrade, file.text)
+    if refusals := judge(file, new, (_VERSION,)).refusals:
+        raise WriteError(refusals)
     if new != file.text:
         file.write(new)
     return new != file.text
@@ -31,7 +37,7 @@ def edited(upgrade: Upgrade, text: str) -> str:
     """The profile's text with the new version and the renamed words; WriteError where that needs a person."""
     before = upgrade.before.source
     name = before.path
-    changes = [*edits(upgrade.renames), Put(("framework", "version"), upgrade.new)]
+    changes = [*edits(upgrade.renames), Put(_VERSION, upgrade.new)]
     if other := files.elsewhere(before, changes):
         raise WriteError([other])
     changed = apply(name, text, changes)
