@@ -231,6 +231,16 @@ def test_new_gone_and_unchanged_bundles_are_said_as_such(run: Run) -> None:
     assert "**`clusters/spare/glm` against `base`**: new\n" in comment
 
 
+def test_a_bundle_that_is_not_listed_is_not_gone_while_its_files_are_there(run: Run) -> None:
+    _git("tag", "base")
+    _write("glmdeploy.yaml", WORKSPACE[: WORKSPACE.index("  - profile: profiles/prod.yaml")])
+    assert run("render", "--all").code == 0
+    result = run("check", "--against", "base", "--format", "json")
+    assert result.code == 3
+    assert _states(result) == [("clusters/dev/glm", "unchanged"), ("clusters/prod/glm", "not listed")]
+    assert result.json["compared"][1]["why"] == "its files are still there"
+
+
 def test_text_keeps_the_patch_on_stdout_and_says_the_rest_on_stderr(run: Run) -> None:
     _git("tag", "base")
     _edit_profile()

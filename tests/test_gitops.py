@@ -441,8 +441,44 @@ def test_files_that_are_kept_are_no_strays(run: Callable[..., Result]) -> None:
 def test_a_bundle_that_is_not_listed_any_more_is_named(run: Callable[..., Result]) -> None:
     _write("glmdeploy.yaml", WORKSPACE[: WORKSPACE.index("  - profile: profiles/prod.yaml")])
     result = run("check")
-    assert (result.code, _codes(result)) == (3, ["GLM537", "GLM536"])
+    assert (result.code, _codes(result)) == (3, ["GLM537"])
     assert "clusters/prod/glm" in result.err
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize("words", [("render", "--all"), ("check", "--fix")], ids=" ".join)
+@pytest.mark.parametrize(
+    "workspace",
+    [
+        pytest.param(WORKSPACE[: WORKSPACE.index("  - profile: profiles/prod.yaml")], id="taken-off"),
+        pytest.param(WORKSPACE.replace("clusters/prod/glm", "clusters/moved/glm"), id="moved"),
+    ],
+)
+def test_a_bundle_that_is_not_listed_is_said_until_it_is_removed(
+    run: Callable[..., Result], words: tuple[str, ...], workspace: str
+) -> None:
+    _write("glmdeploy.yaml", workspace)
+    for _ in range(2):
+        written = run(*words)
+        assert "[GLM537]: `clusters/prod/glm` was rendered for this workspace" in written.err
+        assert written.code == (0 if "--all" in words else 3)
+        result = run("check")
+        assert (result.code, _codes(result)) == (3, ["GLM537"])
+    _git("rm", "-rqf", "clusters/prod")
+    assert "GLM537" not in run("render", "--all").err
+    assert run("check").code == 0
+    assert "clusters/prod" not in Path("glmdeploy.lock").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_lock_file_names_no_bundle_outside_the_workspace(run: Callable[..., Result]) -> None:
+    lock = json.loads(Path("glmdeploy.lock").read_text(encoding="utf-8"))
+    outside = Path("..", "outside-of-it").resolve()
+    _write(str(outside / ".glmdeploy.json"), "{}")
+    lock["deployments"][1]["output"] = "../outside-of-it"
+    _write("glmdeploy.lock", json.dumps(lock))
+    assert _codes(run("check")) == ["GLM536"]
+    shutil.rmtree(outside)
 
 
 @pytest.mark.usefixtures("repository")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmdeploy import pipeline
-from glmdeploy.bundle import write_file
-from glmdeploy.diagnostics import ProfileError, WriteError, has_errors
+from glmdeploy.bundle import MANIFEST, inside, write_file
+from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span, WriteError, has_errors
 from glmdeploy.gitops import lock
 from glmdeploy.gitops.lock import Inputs
 from glmdeploy.targets.clash import clashes
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from glmdeploy.bundle import Bundle
-    from glmdeploy.diagnostics import Diagnostic
     from glmdeploy.forms.lock import LockForm
     from glmdeploy.pipeline import Outcome
     from glmdeploy.workspace import Deployment, Workspace
@@ -101,7 +100,7 @@ def write(workspace: Workspace, rendered: tuple[Rendered, ...], *, force: bool =
     refuse_clobber(rendered, force=force)
     for one in rendered:
         one.bundle.write(one.folder, force=force)
-    write_file(workspace.folder / lock.FILE, lock.text(locked(rendered)))
+    write_lock(workspace, rendered)
 
 
 def refuse_clobber(rendered: tuple[Rendered, ...], *, force: bool) -> None:
@@ -116,6 +115,31 @@ def refuse_clobber(rendered: tuple[Rendered, ...], *, force: bool) -> None:
         raise WriteError(conflicts, clobber=True)
 
 
-def locked(rendered: tuple[Rendered, ...]) -> LockForm:
-    """The lock of these bundles."""
-    return lock.lock(one.inputs for one in rendered)
+def write_lock(workspace: Workspace, rendered: Iterable[Rendered]) -> None:
+    """Write the lock of these bundles; one that cannot be read is written anew."""
+    try:
+        old = lock.read(workspace.folder / lock.FILE)
+    except ProfileError:
+        old = None
+    write_file(workspace.folder / lock.FILE, lock.text(locked(workspace, old, rendered)))
+
+
+def locked(workspace: Workspace, old: LockForm | None, rendered: Iterable[Rendered]) -> LockForm:
+    """The lock of these bundles, and of those of ``old`` that nobody lists any more but whose files are still there."""
+    kept = unlisted(workspace, old)
+    return lock.lock((one.inputs for one in rendered), old, kept)
+
+
+def unlisted(workspace: Workspace, old: LockForm | None) -> tuple[str, ...]:
+    """Where bundles of the lock file stand that the workspace does not list, below its folder; in order."""
+    listed = {d.output for d in workspace.deployments}
+    before = {d["output"] for d in old["deployments"]} if old else set()
+    return tuple(o for o in sorted(before - listed) if inside(o) and (workspace.folder / o / MANIFEST).exists())
+
+
+def forgotten(workspace: Workspace, level: Level = Level.ERROR) -> tuple[Diagnostic, ...]:
+    """GLM537 for each bundle that is still there and not listed any more."""
+    hint = "remove it with `git rm -r`, or list it"
+    folders = [workspace.path(output) for output in unlisted(workspace, lock.read(workspace.folder / lock.FILE))]
+    said = [(f, f"`{f}` was rendered for this workspace, which does not list it any more") for f in folders]
+    return tuple(Diagnostic("GLM537", message, level=level, span=Span(f), hint=hint) for f, message in said)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glmdeploy import gitops
-from glmdeploy.bundle import MANIFEST, write_file
+from glmdeploy.bundle import MANIFEST
 from glmdeploy.diagnostics import Diagnostic, Level, Span
 from glmdeploy.gitops import Refused, Rendered, against, lock
 from glmdeploy.gitops.files import Change, Kind, compare
@@ -108,7 +108,8 @@ def workspace(space: Workspace, made: tuple[Rendered | Refused, ...], rev: str =
     rendered = tuple(r for r in made if isinstance(r, Rendered))
     refused = tuple(r for r in made if isinstance(r, Refused))
     path = space.folder / lock.FILE
-    old, new = lock.read(path), gitops.locked(rendered)
+    old = lock.read(path)
+    new = gitops.locked(space, old, rendered)
     checked = []
     for one in rendered:
         changes = compare(one.bundle, one.folder, one.deployment.keep)
@@ -124,12 +125,8 @@ def _locks(path: str, old: LockForm | None, new: LockForm, space: Workspace) -> 
     if old is None:
         yield Diagnostic("GLM536", f"`{path}` is missing", span=Span(path), hint=hint)
         return
-    listed = {d["output"] for d in new["deployments"]}
-    for output in sorted({d["output"] for d in old["deployments"]} - listed):
-        folder = space.folder / output
-        if (folder / MANIFEST).exists():
-            message = f"`{folder}` was rendered for this workspace, which does not list it any more"
-            yield Diagnostic("GLM537", message, span=Span(str(folder)), hint="remove it with `git rm -r`, or list it")
+    yield from gitops.forgotten(space)
+    listed = {d.output for d in space.deployments}
     if lock.outdated(old, new):
         notes = tuple(dict.fromkeys(r for output in sorted(listed) for r in lock.reasons(old, new, output)))
         yield Diagnostic("GLM536", f"`{path}` is out of date", span=Span(path), notes=notes, hint=hint)
@@ -140,5 +137,4 @@ def fix(report: Report, space: Workspace | None) -> None:
     for checked in report.checked:
         checked.fix()
     if space is not None:
-        rendered = tuple(c.rendered for c in report.checked)
-        write_file(space.folder / lock.FILE, lock.text(gitops.locked(rendered)))
+        gitops.write_lock(space, (c.rendered for c in report.checked))

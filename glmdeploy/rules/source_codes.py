@@ -227,7 +227,8 @@ Launch scripts are executable, and Git records it. Exit code 3.""",
 or older than the profiles; `render --all` writes it. A newer glmdeploy alone does not make it out of date. Exit code 3.""",
     "GLM537": """A bundle that the workspace does not list any more
 
-Its folder is still there, and a cluster may still be told to run it. Remove it, or list it again.""",
+Its folder is still there, and a cluster may still be told to run it. `render --all` warns of it, and `check` ends with exit
+code 3 as long as it is there: the lock file keeps it in mind. Remove it, and render again; or list it.""",
     "GLM570": """A workspace is there already
 
 `init` starts a repository. Where a `glmdeploy.yaml` or the profile stands that it would write, with another text, it
