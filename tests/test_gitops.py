@@ -377,8 +377,7 @@ def test_check_says_what_happened_and_fix_mends_it(
     assert code in _codes(result)
     assert file in result.err
     assert note in result.err
-    if code != "GLM535":
-        assert any(file in line for line in result.out.splitlines() if line.startswith(("--- ", "+++ ")))
+    assert any(file in line for line in result.out.splitlines() if line.startswith("diff --git "))
     inputs = {name: Path(name).read_bytes() for name in ("glmdeploy.yaml", "profiles/dev.yaml", "profiles/prod.yaml")}
     assert run("check", "--fix").code == 0
     assert run("check").code == 0
@@ -408,17 +407,85 @@ def test_render_all_stops_at_a_file_that_was_edited_and_writes_nothing(run: Call
 
 
 @pytest.mark.usefixtures("repository")
-def test_the_diff_is_a_patch_that_git_applies(run: Callable[..., Result], tmp_path: Path) -> None:
-    _edit_profile()
-    _edit_by_hand()
-    _delete()
-    patch = tmp_path / "x.patch"
-    patch.write_text(run("check").out, encoding="utf-8")
-    _git("apply", str(patch))
-    patch.unlink()
-    Path("clusters/dev/glm/script/serve.sh").chmod(0o755)
+@pytest.mark.parametrize("folder", [".", "profiles"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param((_edit_profile, _edit_by_hand, _delete), id="several"),
+        pytest.param((_chmod,), id="mode"),
+        pytest.param((_fewer_targets,), id="left-over"),
+        pytest.param((_edit_environment,), id="environment"),
+        pytest.param((Path("glmdeploy.lock").unlink,), id="no-lock"),
+    ],
+)
+def test_the_diff_is_a_patch_that_git_applies(
+    run: Callable[..., Result],
+    changes: tuple[Callable[[], None], ...],
+    folder: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for change in changes:
+        change()
+    monkeypatch.chdir(folder)
     result = run("check")
-    assert (result.out, _codes(result)) == ("", ["GLM536"])  # the lock file alone is left
+    said = "paths of the patch start at the top of the repository: `git -C .. apply`\n"
+    assert (said in result.err) == (folder != ".")
+    assert run("check", "--workspace", str(tmp_path / "glmdeploy.yaml")).out == result.out
+    _apply(result.out, tmp_path)
+    assert run("check").code == 0
+
+
+def _apply(patch: str, top: Path) -> None:
+    file = top.parent / f"{top.name}.patch"
+    file.write_text(patch, encoding="utf-8", newline="")
+    _git("-C", str(top), "apply", str(file))
+    file.unlink()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param("\u00a0\x0b\x0c\x1c\u2028\r\rend\n".encode(), id="separators-of-lines"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"no end of line", id="no-end-of-line"),
+    ],
+)
+def test_git_applies_a_patch_of_any_text(run: Callable[..., Result], repository: Path, data: bytes) -> None:
+    Path("clusters/dev/glm/script/serve.sh").write_bytes(data)
+    _apply(run("check").out, repository)
+    assert run("check").code == 0
+
+
+def test_git_applies_a_patch_under_any_name(run: Callable[..., Result], repository: Path) -> None:
+    folder = 'a "b" \\ \u00e9 c'
+    assert run("render", "profiles/dev.yaml", "-o", folder).code == 0
+    Path(folder, "script/serve.sh").unlink()
+    Path(folder, "kubernetes/kustomization.yaml").write_text("# mine\n", encoding="utf-8")
+    _apply(run("check", "profiles/dev.yaml", "-o", folder).out, repository)
+    assert run("check", "profiles/dev.yaml", "-o", folder).code == 0
+
+
+@pytest.mark.parametrize(
+    ("put", "why"),
+    [
+        pytest.param(lambda file: file.write_bytes(b"\xff\n"), "it is not UTF-8 text", id="no-text"),
+        pytest.param(lambda file: file.symlink_to("/dev/null"), "it is a link, or below one", id="link"),
+        pytest.param(lambda file: file.mkdir(), "it is not a file", id="folder"),
+    ],
+)
+def test_what_is_no_text_is_left_out_of_the_patch_and_said(
+    run: Callable[..., Result], repository: Path, put: Callable[[Path], None], why: str
+) -> None:
+    _edit_profile()
+    file = Path("clusters/prod/glm/kubernetes/kustomization.yaml")
+    file.unlink()
+    put(file)
+    result = run("check")
+    assert str(file) not in result.out
+    assert f"not in the patch: {why}" in result.err
+    _apply(result.out, repository)
+    assert _codes(run("check")) == ["GLM531"]
 
 
 @pytest.mark.usefixtures("repository")

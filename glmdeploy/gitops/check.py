@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from glmdeploy import gitops
 from glmdeploy.bundle import MANIFEST
 from glmdeploy.diagnostics import Diagnostic, Level, Span
-from glmdeploy.gitops import Refused, Rendered, against, lock
-from glmdeploy.gitops.files import Change, Kind, compare
+from glmdeploy.gitops import Refused, Rendered, against, lock, patch
+from glmdeploy.gitops.files import Change, Kind, compare, version
+from glmdeploy.gitops.patch import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from glmdeploy.forms.lock import LockForm
     from glmdeploy.gitops.against import Comparison
@@ -48,7 +50,7 @@ class Checked:
     @property
     def diff(self) -> str:
         """Every difference of files that are ours, as a patch that `git apply` takes."""
-        return "".join(c.diff(str(self.rendered.folder)) for c in self.changes if c.kind is not Kind.STRAY)
+        return "".join(c.diff(self.rendered.folder) for c in self.changes)
 
     def found(self) -> Iterator[Diagnostic]:
         """A diagnostic for each file, with the reasons where the inputs explain it."""
@@ -56,6 +58,8 @@ class Checked:
             code, says, hint = _SAYS[change.kind]
             path = str(self.rendered.folder / change.path)
             notes = self.reasons if change.kind is not Kind.STRAY and change.kind is not Kind.MODE else ()
+            if change.opaque and change.kind is not Kind.STRAY:
+                notes = (*notes, f"not in the patch: {change.opaque}")
             yield Diagnostic(code, f"`{path}` {says}", notes=notes, hint=hint, span=Span(path))
 
     def fix(self) -> None:
@@ -77,6 +81,12 @@ class Report:
     refused: tuple[Refused, ...] = ()
     stopped: tuple[Diagnostic, ...] = ()
     against: Comparison | None = None
+    lock: str = ""  # the patch of the lock file
+
+    @property
+    def patch(self) -> str:
+        """Every difference of files that are ours, and of the lock file, as a patch that `git apply` takes."""
+        return "".join(c.diff for c in self.checked) + self.lock
 
     @property
     def differs(self) -> bool:
@@ -117,7 +127,15 @@ def workspace(space: Workspace, made: tuple[Rendered | Refused, ...], rev: str =
         checked.append(Checked(one, changes, reasons))
     locks = () if refused else tuple(_locks(str(path), old, new, space))
     twice = tuple(d for d in gitops.shared(space, rendered) if d.level is Level.ERROR)
-    return Report(tuple(checked), locks, refused, twice, against.workspace(rev, space, made) if rev else None)
+    since = against.workspace(rev, space, made) if rev else None
+    stale = not refused and (old is None or lock.outdated(old, new) or any(c.diff for c in checked))
+    return Report(tuple(checked), locks, refused, twice, since, _patch(space.folder, new) if stale else "")
+
+
+def _patch(folder: Path, new: LockForm) -> str:
+    before, opaque = version(folder, lock.FILE)
+    after = Version(lock.text(new), before.executable if before else False)
+    return "" if opaque or before == after else patch.render(folder / lock.FILE, before, after)
 
 
 def _locks(path: str, old: LockForm | None, new: LockForm, space: Workspace) -> Iterator[Diagnostic]:
