@@ -205,8 +205,8 @@ def test_what_a_pull_request_does_is_said_in_terms_of_the_plan(run: Run) -> None
     _commit()
     result = run("check", "--against", "base", "--format", "markdown")
     assert result.code == 0
-    assert result.out.startswith(f"{HEAD}**2 bundles: as rendered. Against `base`: 2 changed**\n")
-    assert "| bundle | profile | environment | state | against `base` |\n" in result.out
+    assert result.out.startswith(f"{HEAD}**2 bundles: as rendered. Rendered against `base`: 2 changed**\n")
+    assert "| bundle | profile | environment | state | rendered against `base` |\n" in result.out
     assert "| `clusters/dev/glm` | `profiles/dev.yaml` |  | as rendered | changed |\n" in result.out
     assert "**`clusters/dev/glm` against `base`**: " in result.out
     assert "<details><summary>Kubernetes (2)</summary>\n" in result.out
@@ -225,7 +225,7 @@ def test_new_gone_and_unchanged_bundles_are_said_as_such(run: Run) -> None:
         ("clusters/spare/glm", "new"),
         ("clusters/prod/glm", "gone"),
     ]
-    assert result.json["sentence"] == "2 bundles: as rendered. Against `base`: 1 new, 1 gone, 1 unchanged"
+    assert result.json["sentence"] == "2 bundles: as rendered. Rendered against `base`: 1 new, 1 gone, 1 unchanged"
     comment = run("check", "--against", "base", "--format", "markdown").out
     assert "| `clusters/prod/glm` | `profiles/prod.yaml` | `prod` | not listed any more | gone |\n" in comment
     assert "**`clusters/spare/glm` against `base`**: new\n" in comment
@@ -239,6 +239,18 @@ def test_a_bundle_that_is_not_listed_is_not_gone_while_its_files_are_there(run: 
     assert result.code == 3
     assert _states(result) == [("clusters/dev/glm", "unchanged"), ("clusters/prod/glm", "not listed")]
     assert result.json["compared"][1]["why"] == "its files are still there"
+
+
+def test_an_edit_that_is_committed_is_compared_as_rendered_and_a_commit_id_is_short(run: Run) -> None:
+    _edit_by_hand()
+    base = _git("rev-parse", "HEAD").strip()
+    out = run("check", "--against", base, "--format", "markdown").out
+    assert f". Rendered against `{base[:12]}`: 2 unchanged**" in out
+    assert base not in out
+
+
+def test_an_empty_revision_is_a_usage_error(run: Run) -> None:
+    assert run("check", "--against", "").code == 2
 
 
 def test_text_keeps_the_patch_on_stdout_and_says_the_rest_on_stderr(run: Run) -> None:

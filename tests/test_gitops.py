@@ -563,7 +563,27 @@ def test_a_missing_lock_file_is_drift(run: Callable[..., Result]) -> None:
     Path("glmdeploy.lock").unlink()
     result = run("check")
     assert (result.code, _codes(result)) == (3, ["GLM536"])
+    assert result.err.endswith("2 bundles: as rendered; `glmdeploy.lock` is missing\n")
     assert run("check", "--fix").code == 0
+
+
+@pytest.mark.parametrize("link", ["clusters", "clusters/dev", "clusters/dev/glm"])
+def test_nothing_is_written_through_a_link_to_or_above_a_bundle(
+    run: Callable[..., Result], repository: Path, link: str
+) -> None:
+    outside = repository / "outside"
+    Path(link).rename(outside)
+    Path(link).symlink_to(outside)
+    _edit_profile()
+    before = {file: file.read_bytes() for file in outside.rglob("*") if file.is_file()}
+    for words in (("render", "--all"), ("render", "--all", "--force"), ("check", "--fix"), ("check",)):
+        result = run(*words)
+        assert (result.code, "GLM505" in _codes(result)) == (3, True), words
+    assert {file: file.read_bytes() for file in outside.rglob("*") if file.is_file()} == before
+
+
+def test_a_workspace_is_named_by_its_folder(run: Callable[..., Result], repository: Path) -> None:
+    assert run("check", "--workspace", str(repository)).code == 0
 
 
 @pytest.mark.usefixtures("repository")

@@ -55,9 +55,9 @@ def command(
 
     Without a PROFILE, every bundle that `glmdeploy.yaml` lists. Nothing is
     written; stdout has a patch for `git apply` at the top of the repository,
-    the lock file included, stderr says of each file what happened: out of date, edited by hand, missing, left over, or
-    not ours; and what changed since `glmdeploy.lock` was written. Exit code 3
-    when anything differs, 1 when a profile is refused. --fix removes what is
+    the lock file included. stderr says of each file what happened: out of date,
+    edited by hand, missing, left over, or not ours (that is in no patch); and
+    what changed since `glmdeploy.lock` was written. Exit code 3 when anything differs, 1 when a profile is refused. --fix removes what is
     left over, and leaves files that are not ours.
 
     --format github annotates a pull request, markdown is its comment. With
@@ -73,6 +73,8 @@ def command(
       glmdeploy check --against origin/main
       glmdeploy check --format github --output markdown=comment.md
     """
+    if against is not None and not against.strip():
+        raise click.BadParameter("an empty revision", param_hint="--against")
     report = _report(profile, folder, given, fix=fix, rev=against or "")
     reports.write(lambda name: FORMATS[name](report), outputs)
     _say(report, form)

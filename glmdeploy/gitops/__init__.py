@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from glmdeploy import pipeline
@@ -97,15 +97,26 @@ def _one(workspace: Workspace, deployment: Deployment) -> Rendered:
 
 def write(workspace: Workspace, rendered: tuple[Rendered, ...], *, force: bool = False) -> None:
     """Write every bundle and the lock file; WriteError (clobber) before anything changes when a user's file is in the way."""
-    refuse_clobber(rendered, force=force)
+    refuse_clobber(workspace, rendered, force=force)
     for one in rendered:
         one.bundle.write(one.folder, force=force)
     write_lock(workspace, rendered)
 
 
-def refuse_clobber(rendered: tuple[Rendered, ...], *, force: bool) -> None:
+def linked(workspace: Workspace) -> tuple[Diagnostic, ...]:
+    """GLM505 for each output that is a link or below one: it may lead out of the workspace, and no option overrides it."""
+    said = []
+    for output in dict.fromkeys(d.output for d in workspace.deployments):
+        way = [workspace.folder / p for p in reversed((PurePosixPath(output), *PurePosixPath(output).parents[:-1]))]
+        if link := next((p for p in way if p.is_symlink()), None):
+            message = f"`{workspace.path(output)}` is not written: `{link}` is a link"
+            said.append(Diagnostic("GLM505", message, span=Span(str(link)), hint="name the folder itself as `output`"))
+    return tuple(said)
+
+
+def refuse_clobber(workspace: Workspace, rendered: tuple[Rendered, ...], *, force: bool) -> None:
     """WriteError (clobber) with everything of the user's that is in the way of any bundle."""
-    conflicts: list[Diagnostic] = []
+    conflicts: list[Diagnostic] = list(linked(workspace))
     for one in rendered:
         try:
             one.bundle.refuse_clobber(one.folder, force=force)

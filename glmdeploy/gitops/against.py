@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -52,6 +53,11 @@ class Comparison:
     rev: str
     bundles: tuple[Against, ...]
     note: str = ""
+
+    @property
+    def name(self) -> str:
+        """The revision for people: the first 12 digits of a whole commit id."""
+        return self.rev[:12] if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", self.rev) else self.rev
 
 
 def bundles(rev: str, rendered: Sequence[Rendered | Refused]) -> Comparison:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy import gitops
 from glmdeploy.bundle import MANIFEST
-from glmdeploy.diagnostics import Diagnostic, Level, Span
+from glmdeploy.diagnostics import Diagnostic, Level, Span, WriteError
 from glmdeploy.gitops import Refused, Rendered, against, lock, patch
 from glmdeploy.gitops.files import Change, Kind, compare, version
 from glmdeploy.gitops.patch import Version
@@ -125,7 +125,7 @@ def workspace(space: Workspace, made: tuple[Rendered | Refused, ...], rev: str =
         changes = compare(one.bundle, one.folder, one.deployment.keep)
         reasons = lock.reasons(old, new, one.deployment.output) if changes else ()
         checked.append(Checked(one, changes, reasons))
-    locks = () if refused else tuple(_locks(str(path), old, new, space))
+    locks = () if refused else (*gitops.linked(space), *_locks(str(path), old, new, space))
     twice = tuple(d for d in gitops.shared(space, rendered) if d.level is Level.ERROR)
     since = against.workspace(rev, space, made) if rev else None
     stale = not refused and (old is None or lock.outdated(old, new) or any(c.diff for c in checked))
@@ -152,6 +152,8 @@ def _locks(path: str, old: LockForm | None, new: LockForm, space: Workspace) -> 
 
 def fix(report: Report, space: Workspace | None) -> None:
     """Rewrite what differs and is ours, and the lock file; WriteError for what is in the way."""
+    if space is not None and (links := gitops.linked(space)):
+        raise WriteError(links, clobber=True)
     for checked in report.checked:
         checked.fix()
     if space is not None:

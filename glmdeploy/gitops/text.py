@@ -43,7 +43,8 @@ def summary(report: Report) -> str:
     """How many bundles were compared, and how many of them differ."""
     bad = sum(bool(c.changes) for c in report.checked)
     differ = f"{bad} differs" if bad == 1 else f"{bad} differ"
-    return f"{plural(len(report.checked), 'bundle')}: {differ if bad else 'as rendered'}\n"
+    locks = f"; {printable(report.locks[0].message)}" if report.locks else ""
+    return f"{plural(len(report.checked), 'bundle')}: {differ if bad else 'as rendered'}{locks}\n"
 
 
 def revision(report: Report) -> str:
