@@ -499,6 +499,18 @@ def test_a_stray_file_is_named_and_stays(run: Callable[..., Result]) -> None:
 
 
 @pytest.mark.usefixtures("repository")
+def test_what_git_ignores_is_no_stray_unless_it_is_committed(run: Callable[..., Result]) -> None:
+    _write(".gitignore", "*.swp\nserve.sh\n")
+    _write("clusters/dev/glm/script/x.swp", "x")
+    assert run("check").code == 0
+    Path("clusters/dev/glm/script/serve.sh").unlink()
+    assert _codes(run("check")) == ["GLM532"]
+    _git("checkout", "-q", "clusters")
+    _git("add", "-f", "clusters/dev/glm/script/x.swp")
+    assert _codes(run("check")) == ["GLM534"]
+
+
+@pytest.mark.usefixtures("repository")
 def test_files_that_are_kept_are_no_strays(run: Callable[..., Result]) -> None:
     _write("clusters/dev/glm/patches/mine.yaml", "x: 1\n")
     assert run("check").code == 0

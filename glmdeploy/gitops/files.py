@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import MANIFEST, recorded
 from glmdeploy.gitops import patch
+from glmdeploy.gitops.ignored import ignored
 from glmdeploy.gitops.patch import Version
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ def compare(bundle: Bundle, folder: Path, keep: Sequence[str] = ()) -> tuple[Cha
     written = recorded(folder)
     there = set(_files(folder))
     changes = [_change(path, artifact, folder, written) for path, artifact in expected.items()]
-    for path in sorted(there - set(expected)):
+    others = sorted(there - set(expected))
+    unseen = ignored(folder, [path for path in others if path not in written])
+    for path in sorted({*others} - unseen):
         kind = Kind.LEFT_OVER if path in written else Kind.STRAY
         if kind is Kind.LEFT_OVER or not any(fnmatchcase(path, pattern) for pattern in keep):
             before, opaque = version(folder, path)

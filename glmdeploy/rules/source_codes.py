@@ -217,7 +217,8 @@ An earlier render wrote it, and the profile does not render to it any more. The 
     "GLM534": """A file in a bundle's folder is not glmdeploy's
 
 It may be a stray copy that a `kubectl apply -f` of the folder would take along. Move it away, or name it under `keep` of
-the deployment in `glmdeploy.yaml`, where the patterns are those of a shell. Nothing removes it. Exit code 3.""",
+the deployment in `glmdeploy.yaml`, where the patterns are those of a shell. Nothing removes it, and it
+is in no patch. What git ignores is no stray. Exit code 3.""",
     "GLM535": """A file of a bundle lost or gained its executable bit
 
 Launch scripts are executable, and Git records it. Exit code 3.""",
