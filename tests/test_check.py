@@ -81,7 +81,8 @@ def test_every_format_goes_to_files_as_well_as_to_stdout(run: Run, form: str) ->
     assert Path("a.md").read_text().startswith(HEAD + "**1 of 2 bundles differs from what is rendered**\n")
     assert json.loads(Path("a.json").read_text())["differs"]
     text = Path("a.txt").read_text()
-    assert text.startswith("--- a/clusters/prod/glm/kubernetes/kustomization.yaml\n")
+    name = "clusters/prod/glm/kubernetes/kustomization.yaml"
+    assert text.startswith(f"diff --git a/{name} b/{name}\n--- a/{name}\n+++ b/{name}\n")
     assert text.endswith("2 bundles: 1 differs\n")
     if form in {"json", "markdown"}:
         assert result.out == Path(f"a.{form.replace('markdown', 'md')}").read_text()
