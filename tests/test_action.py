@@ -231,7 +231,7 @@ def test_a_clean_pull_request_passes_and_says_what_it_changes(
     assert done.code == 0, done.log
     assert {k: v for k, v in done.outputs.items() if k.endswith("status")} == {"lint.status": "0", "check.status": "0"}
     base = done.outputs["event.base"]
-    assert f"**2 bundles: as rendered. Against `{base}`: 2 changed**" in done.summary
+    assert f"**2 bundles: as rendered. Rendered against `{base[:12]}`: 2 changed**" in done.summary
     assert github.bodies() == [done.summary]
     sarif = Path(done.used["Upload SARIF"]["sarif_file"])
     assert json.loads(sarif.read_text())["version"] == "2.1.0"
@@ -311,7 +311,7 @@ def test_what_is_switched_off_does_not_run(act: Callable[..., Job], inputs: dict
 
 def test_a_revision_that_is_asked_for_wins_over_the_base(act: Callable[..., Job]) -> None:
     _git("tag", "release")
-    assert "Against `release`: 2 unchanged" in act(against="release").summary
+    assert "Rendered against `release`: 2 unchanged" in act(against="release").summary
     done = act(against="--nope")
     assert done.code == 1
     assert "GLM042" in done.summary
@@ -345,7 +345,7 @@ def test_the_base_is_fetched_where_the_checkout_has_one_commit(
     monkeypatch.chdir("shallow")
     done = act()
     assert done.code == 0, done.log
-    assert f"Against `{done.outputs['event.base']}`: 2 unchanged" in done.summary
+    assert f"Rendered against `{done.outputs['event.base'][:12]}`: 2 unchanged" in done.summary
     unknown = act(pull_request(sha="b" * 40))
     assert unknown.code == 0, unknown.log
     assert "::notice title=glmdeploy::The base of the pull request is not here: " in unknown.said["Check"]

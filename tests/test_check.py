@@ -81,7 +81,8 @@ def test_every_format_goes_to_files_as_well_as_to_stdout(run: Run, form: str) ->
     assert Path("a.md").read_text().startswith(HEAD + "**1 of 2 bundles differs from what is rendered**\n")
     assert json.loads(Path("a.json").read_text())["differs"]
     text = Path("a.txt").read_text()
-    assert text.startswith("--- a/clusters/prod/glm/kubernetes/kustomization.yaml\n")
+    name = "clusters/prod/glm/kubernetes/kustomization.yaml"
+    assert text.startswith(f"diff --git a/{name} b/{name}\n--- a/{name}\n+++ b/{name}\n")
     assert text.endswith("2 bundles: 1 differs\n")
     if form in {"json", "markdown"}:
         assert result.out == Path(f"a.{form.replace('markdown', 'md')}").read_text()
@@ -205,8 +206,8 @@ def test_what_a_pull_request_does_is_said_in_terms_of_the_plan(run: Run) -> None
     _commit()
     result = run("check", "--against", "base", "--format", "markdown")
     assert result.code == 0
-    assert result.out.startswith(f"{HEAD}**2 bundles: as rendered. Against `base`: 2 changed**\n")
-    assert "| bundle | profile | environment | state | against `base` |\n" in result.out
+    assert result.out.startswith(f"{HEAD}**2 bundles: as rendered. Rendered against `base`: 2 changed**\n")
+    assert "| bundle | profile | environment | state | rendered against `base` |\n" in result.out
     assert "| `clusters/dev/glm` | `profiles/dev.yaml` |  | as rendered | changed |\n" in result.out
     assert "**`clusters/dev/glm` against `base`**: " in result.out
     assert "<details><summary>Kubernetes (2)</summary>\n" in result.out
@@ -225,10 +226,32 @@ def test_new_gone_and_unchanged_bundles_are_said_as_such(run: Run) -> None:
         ("clusters/spare/glm", "new"),
         ("clusters/prod/glm", "gone"),
     ]
-    assert result.json["sentence"] == "2 bundles: as rendered. Against `base`: 1 new, 1 gone, 1 unchanged"
+    assert result.json["sentence"] == "2 bundles: as rendered. Rendered against `base`: 1 new, 1 gone, 1 unchanged"
     comment = run("check", "--against", "base", "--format", "markdown").out
     assert "| `clusters/prod/glm` | `profiles/prod.yaml` | `prod` | not listed any more | gone |\n" in comment
     assert "**`clusters/spare/glm` against `base`**: new\n" in comment
+
+
+def test_a_bundle_that_is_not_listed_is_not_gone_while_its_files_are_there(run: Run) -> None:
+    _git("tag", "base")
+    _write("glmdeploy.yaml", WORKSPACE[: WORKSPACE.index("  - profile: profiles/prod.yaml")])
+    assert run("render", "--all").code == 0
+    result = run("check", "--against", "base", "--format", "json")
+    assert result.code == 3
+    assert _states(result) == [("clusters/dev/glm", "unchanged"), ("clusters/prod/glm", "not listed")]
+    assert result.json["compared"][1]["why"] == "its files are still there"
+
+
+def test_an_edit_that_is_committed_is_compared_as_rendered_and_a_commit_id_is_short(run: Run) -> None:
+    _edit_by_hand()
+    base = _git("rev-parse", "HEAD").strip()
+    out = run("check", "--against", base, "--format", "markdown").out
+    assert f". Rendered against `{base[:12]}`: 2 unchanged**" in out
+    assert base not in out
+
+
+def test_an_empty_revision_is_a_usage_error(run: Run) -> None:
+    assert run("check", "--against", "").code == 2
 
 
 def test_text_keeps_the_patch_on_stdout_and_says_the_rest_on_stderr(run: Run) -> None:

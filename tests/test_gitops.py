@@ -377,8 +377,7 @@ def test_check_says_what_happened_and_fix_mends_it(
     assert code in _codes(result)
     assert file in result.err
     assert note in result.err
-    if code != "GLM535":
-        assert any(file in line for line in result.out.splitlines() if line.startswith(("--- ", "+++ ")))
+    assert any(file in line for line in result.out.splitlines() if line.startswith("diff --git "))
     inputs = {name: Path(name).read_bytes() for name in ("glmdeploy.yaml", "profiles/dev.yaml", "profiles/prod.yaml")}
     assert run("check", "--fix").code == 0
     assert run("check").code == 0
@@ -408,17 +407,85 @@ def test_render_all_stops_at_a_file_that_was_edited_and_writes_nothing(run: Call
 
 
 @pytest.mark.usefixtures("repository")
-def test_the_diff_is_a_patch_that_git_applies(run: Callable[..., Result], tmp_path: Path) -> None:
-    _edit_profile()
-    _edit_by_hand()
-    _delete()
-    patch = tmp_path / "x.patch"
-    patch.write_text(run("check").out, encoding="utf-8")
-    _git("apply", str(patch))
-    patch.unlink()
-    Path("clusters/dev/glm/script/serve.sh").chmod(0o755)
+@pytest.mark.parametrize("folder", [".", "profiles"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param((_edit_profile, _edit_by_hand, _delete), id="several"),
+        pytest.param((_chmod,), id="mode"),
+        pytest.param((_fewer_targets,), id="left-over"),
+        pytest.param((_edit_environment,), id="environment"),
+        pytest.param((Path("glmdeploy.lock").unlink,), id="no-lock"),
+    ],
+)
+def test_the_diff_is_a_patch_that_git_applies(
+    run: Callable[..., Result],
+    changes: tuple[Callable[[], None], ...],
+    folder: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for change in changes:
+        change()
+    monkeypatch.chdir(folder)
     result = run("check")
-    assert (result.out, _codes(result)) == ("", ["GLM536"])  # the lock file alone is left
+    said = "paths of the patch start at the top of the repository: `git -C .. apply`\n"
+    assert (said in result.err) == (folder != ".")
+    assert run("check", "--workspace", str(tmp_path / "glmdeploy.yaml")).out == result.out
+    _apply(result.out, tmp_path)
+    assert run("check").code == 0
+
+
+def _apply(patch: str, top: Path) -> None:
+    file = top.parent / f"{top.name}.patch"
+    file.write_text(patch, encoding="utf-8", newline="")
+    _git("-C", str(top), "apply", str(file))
+    file.unlink()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param("\u00a0\x0b\x0c\x1c\u2028\r\rend\n".encode(), id="separators-of-lines"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"no end of line", id="no-end-of-line"),
+    ],
+)
+def test_git_applies_a_patch_of_any_text(run: Callable[..., Result], repository: Path, data: bytes) -> None:
+    Path("clusters/dev/glm/script/serve.sh").write_bytes(data)
+    _apply(run("check").out, repository)
+    assert run("check").code == 0
+
+
+def test_git_applies_a_patch_under_any_name(run: Callable[..., Result], repository: Path) -> None:
+    folder = 'a "b" \\ \u00e9 c'
+    assert run("render", "profiles/dev.yaml", "-o", folder).code == 0
+    Path(folder, "script/serve.sh").unlink()
+    Path(folder, "kubernetes/kustomization.yaml").write_text("# mine\n", encoding="utf-8")
+    _apply(run("check", "profiles/dev.yaml", "-o", folder).out, repository)
+    assert run("check", "profiles/dev.yaml", "-o", folder).code == 0
+
+
+@pytest.mark.parametrize(
+    ("put", "why"),
+    [
+        pytest.param(lambda file: file.write_bytes(b"\xff\n"), "it is not UTF-8 text", id="no-text"),
+        pytest.param(lambda file: file.symlink_to("/dev/null"), "it is a link, or below one", id="link"),
+        pytest.param(lambda file: file.mkdir(), "it is not a file", id="folder"),
+    ],
+)
+def test_what_is_no_text_is_left_out_of_the_patch_and_said(
+    run: Callable[..., Result], repository: Path, put: Callable[[Path], None], why: str
+) -> None:
+    _edit_profile()
+    file = Path("clusters/prod/glm/kubernetes/kustomization.yaml")
+    file.unlink()
+    put(file)
+    result = run("check")
+    assert str(file) not in result.out
+    assert f"not in the patch: {why}" in result.err
+    _apply(result.out, repository)
+    assert _codes(run("check")) == ["GLM531"]
 
 
 @pytest.mark.usefixtures("repository")
@@ -432,6 +499,18 @@ def test_a_stray_file_is_named_and_stays(run: Callable[..., Result]) -> None:
 
 
 @pytest.mark.usefixtures("repository")
+def test_what_git_ignores_is_no_stray_unless_it_is_committed(run: Callable[..., Result]) -> None:
+    _write(".gitignore", "*.swp\nserve.sh\n")
+    _write("clusters/dev/glm/script/x.swp", "x")
+    assert run("check").code == 0
+    Path("clusters/dev/glm/script/serve.sh").unlink()
+    assert _codes(run("check")) == ["GLM532"]
+    _git("checkout", "-q", "clusters")
+    _git("add", "-f", "clusters/dev/glm/script/x.swp")
+    assert _codes(run("check")) == ["GLM534"]
+
+
+@pytest.mark.usefixtures("repository")
 def test_files_that_are_kept_are_no_strays(run: Callable[..., Result]) -> None:
     _write("clusters/dev/glm/patches/mine.yaml", "x: 1\n")
     assert run("check").code == 0
@@ -441,8 +520,44 @@ def test_files_that_are_kept_are_no_strays(run: Callable[..., Result]) -> None:
 def test_a_bundle_that_is_not_listed_any_more_is_named(run: Callable[..., Result]) -> None:
     _write("glmdeploy.yaml", WORKSPACE[: WORKSPACE.index("  - profile: profiles/prod.yaml")])
     result = run("check")
-    assert (result.code, _codes(result)) == (3, ["GLM537", "GLM536"])
+    assert (result.code, _codes(result)) == (3, ["GLM537"])
     assert "clusters/prod/glm" in result.err
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize("words", [("render", "--all"), ("check", "--fix")], ids=" ".join)
+@pytest.mark.parametrize(
+    "workspace",
+    [
+        pytest.param(WORKSPACE[: WORKSPACE.index("  - profile: profiles/prod.yaml")], id="taken-off"),
+        pytest.param(WORKSPACE.replace("clusters/prod/glm", "clusters/moved/glm"), id="moved"),
+    ],
+)
+def test_a_bundle_that_is_not_listed_is_said_until_it_is_removed(
+    run: Callable[..., Result], words: tuple[str, ...], workspace: str
+) -> None:
+    _write("glmdeploy.yaml", workspace)
+    for _ in range(2):
+        written = run(*words)
+        assert "[GLM537]: `clusters/prod/glm` was rendered for this workspace" in written.err
+        assert written.code == (0 if "--all" in words else 3)
+        result = run("check")
+        assert (result.code, _codes(result)) == (3, ["GLM537"])
+    _git("rm", "-rqf", "clusters/prod")
+    assert "GLM537" not in run("render", "--all").err
+    assert run("check").code == 0
+    assert "clusters/prod" not in Path("glmdeploy.lock").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_lock_file_names_no_bundle_outside_the_workspace(run: Callable[..., Result]) -> None:
+    lock = json.loads(Path("glmdeploy.lock").read_text(encoding="utf-8"))
+    outside = Path("..", "outside-of-it").resolve()
+    _write(str(outside / ".glmdeploy.json"), "{}")
+    lock["deployments"][1]["output"] = "../outside-of-it"
+    _write("glmdeploy.lock", json.dumps(lock))
+    assert _codes(run("check")) == ["GLM536"]
+    shutil.rmtree(outside)
 
 
 @pytest.mark.usefixtures("repository")
@@ -460,7 +575,27 @@ def test_a_missing_lock_file_is_drift(run: Callable[..., Result]) -> None:
     Path("glmdeploy.lock").unlink()
     result = run("check")
     assert (result.code, _codes(result)) == (3, ["GLM536"])
+    assert result.err.endswith("2 bundles: as rendered; `glmdeploy.lock` is missing\n")
     assert run("check", "--fix").code == 0
+
+
+@pytest.mark.parametrize("link", ["clusters", "clusters/dev", "clusters/dev/glm"])
+def test_nothing_is_written_through_a_link_to_or_above_a_bundle(
+    run: Callable[..., Result], repository: Path, link: str
+) -> None:
+    outside = repository / "outside"
+    Path(link).rename(outside)
+    Path(link).symlink_to(outside)
+    _edit_profile()
+    before = {file: file.read_bytes() for file in outside.rglob("*") if file.is_file()}
+    for words in (("render", "--all"), ("render", "--all", "--force"), ("check", "--fix"), ("check",)):
+        result = run(*words)
+        assert (result.code, "GLM505" in _codes(result)) == (3, True), words
+    assert {file: file.read_bytes() for file in outside.rglob("*") if file.is_file()} == before
+
+
+def test_a_workspace_is_named_by_its_folder(run: Callable[..., Result], repository: Path) -> None:
+    assert run("check", "--workspace", str(repository)).code == 0
 
 
 @pytest.mark.usefixtures("repository")

@@ -54,10 +54,10 @@ def command(
     """Compare committed bundles with what their profiles render to now.
 
     Without a PROFILE, every bundle that `glmdeploy.yaml` lists. Nothing is
-    written; stdout has a unified diff that `git apply` takes, stderr says of
-    each file what happened: out of date, edited by hand, missing, left over, or
-    not ours; and what changed since `glmdeploy.lock` was written. Exit code 3
-    when anything differs, 1 when a profile is refused. --fix removes what is
+    written; stdout has a patch for `git apply` at the top of the repository,
+    the lock file included. stderr says of each file what happened: out of date,
+    edited by hand, missing, left over, or not ours (that is in no patch); and
+    what changed since `glmdeploy.lock` was written. Exit code 3 when anything differs, 1 when a profile is refused. --fix removes what is
     left over, and leaves files that are not ours.
 
     --format github annotates a pull request, markdown is its comment. With
@@ -73,6 +73,8 @@ def command(
       glmdeploy check --against origin/main
       glmdeploy check --format github --output markdown=comment.md
     """
+    if against is not None and not against.strip():
+        raise click.BadParameter("an empty revision", param_hint="--against")
     report = _report(profile, folder, given, fix=fix, rev=against or "")
     reports.write(lambda name: FORMATS[name](report), outputs)
     _say(report, form)
@@ -122,7 +124,7 @@ def _say(report: Report, form: str) -> None:
         talk.say(report.errors)
         return
     if form == "text":
-        talk.put(text.patch(report), "backslashreplace")
+        talk.put(report.patch, "backslashreplace")
         sys.stdout.flush()
         talk.say(report.found)
-        click.echo(text.revision(report) + text.summary(report), nl=False, err=True)
+        click.echo(text.where(report) + text.revision(report) + text.summary(report), nl=False, err=True)

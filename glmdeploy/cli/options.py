@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -76,7 +77,8 @@ environment_option = click.option(
 workspace_option = click.option(
     "--workspace",
     metavar="FILE",
-    help=f"Workspace file. Default: {FILE} in the profile's folder, or above in its repository.",
+    callback=lambda _context, _option, path: str(Path(path) / FILE) if path and Path(path).is_dir() else path,
+    help=f"Workspace file, or its folder. Default: {FILE} in the profile's folder, or above in its repository.",
 )
 
 

@@ -12,7 +12,7 @@ from glmdeploy import pipeline
 from glmdeploy.bundle import refuse_clobber, write_file
 from glmdeploy.cli import talk
 from glmdeploy.cli.options import deployment, document, workspace_of
-from glmdeploy.diagnostics import ProfileError, WriteError
+from glmdeploy.diagnostics import Level, ProfileError, WriteError
 
 if TYPE_CHECKING:
     from glmdeploy.diagnostics import Diagnostic
@@ -114,7 +114,8 @@ def _all(given: dict[str, Any], *, force: bool) -> None:
         talk.stop(error.diagnostics)
     except WriteError as error:
         talk.stop(error.diagnostics, talk.CLOBBER if error.clobber else talk.REFUSED)
-    talk.say((*gitops.once(d for one in rendered for d in one.found), *gitops.shared(space, rendered)))
+    said = (*gitops.shared(space, rendered), *gitops.forgotten(space, Level.WARNING))
+    talk.say((*gitops.once(d for one in rendered for d in one.found), *said))
     for one in rendered:
         click.echo(one.folder)
     click.echo(space.folder / gitops.lock.FILE)

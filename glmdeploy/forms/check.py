@@ -11,7 +11,7 @@ from glmdeploy.forms.diagnostic import DiagnosticForm
 from glmdeploy.forms.diff import DiffForm
 
 KINDS = ("out of date", "edited by hand", "missing", "left over", "not ours", "executable bit")
-STATES = ("new", "gone", "changed", "unchanged", "unknown")
+STATES = ("new", "gone", "not listed", "changed", "unchanged", "unknown")
 
 
 class ChangeForm(TypedDict):
@@ -41,7 +41,7 @@ class AgainstForm(TypedDict):
     profile: Annotated[str, doc("The profile that it is rendered from, or was.", "profiles/prod.yaml")]
     environment: Annotated[str, doc("Environment of the workspace; empty where none is named.", "prod")]
     state: Annotated[str, doc("What became of it since.", "changed", values=STATES)]
-    why: Annotated[str, doc("Why that is unknown; else empty.", "nothing is rendered of it now")]
+    why: Annotated[str, doc("Why that is unknown, or not listed; else empty.", "nothing is rendered of it now")]
     difference: Annotated[DiffForm | EmptyForm, doc("In terms of the plan; empty unless both sides are known.")]
 
 

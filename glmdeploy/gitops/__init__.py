@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from glmdeploy import pipeline
-from glmdeploy.bundle import write_file
-from glmdeploy.diagnostics import ProfileError, WriteError, has_errors
+from glmdeploy.bundle import MANIFEST, inside, write_file
+from glmdeploy.diagnostics import Diagnostic, Level, ProfileError, Span, WriteError, has_errors
 from glmdeploy.gitops import lock
 from glmdeploy.gitops.lock import Inputs
 from glmdeploy.targets.clash import clashes
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from glmdeploy.bundle import Bundle
-    from glmdeploy.diagnostics import Diagnostic
     from glmdeploy.forms.lock import LockForm
     from glmdeploy.pipeline import Outcome
     from glmdeploy.workspace import Deployment, Workspace
@@ -98,15 +97,26 @@ def _one(workspace: Workspace, deployment: Deployment) -> Rendered:
 
 def write(workspace: Workspace, rendered: tuple[Rendered, ...], *, force: bool = False) -> None:
     """Write every bundle and the lock file; WriteError (clobber) before anything changes when a user's file is in the way."""
-    refuse_clobber(rendered, force=force)
+    refuse_clobber(workspace, rendered, force=force)
     for one in rendered:
         one.bundle.write(one.folder, force=force)
-    write_file(workspace.folder / lock.FILE, lock.text(locked(rendered)))
+    write_lock(workspace, rendered)
 
 
-def refuse_clobber(rendered: tuple[Rendered, ...], *, force: bool) -> None:
+def linked(workspace: Workspace) -> tuple[Diagnostic, ...]:
+    """GLM505 for each output that is a link or below one: it may lead out of the workspace, and no option overrides it."""
+    said = []
+    for output in dict.fromkeys(d.output for d in workspace.deployments):
+        way = [workspace.folder / p for p in reversed((PurePosixPath(output), *PurePosixPath(output).parents[:-1]))]
+        if link := next((p for p in way if p.is_symlink()), None):
+            message = f"`{workspace.path(output)}` is not written: `{link}` is a link"
+            said.append(Diagnostic("GLM505", message, span=Span(str(link)), hint="name the folder itself as `output`"))
+    return tuple(said)
+
+
+def refuse_clobber(workspace: Workspace, rendered: tuple[Rendered, ...], *, force: bool) -> None:
     """WriteError (clobber) with everything of the user's that is in the way of any bundle."""
-    conflicts: list[Diagnostic] = []
+    conflicts: list[Diagnostic] = list(linked(workspace))
     for one in rendered:
         try:
             one.bundle.refuse_clobber(one.folder, force=force)
@@ -116,6 +126,31 @@ def refuse_clobber(rendered: tuple[Rendered, ...], *, force: bool) -> None:
         raise WriteError(conflicts, clobber=True)
 
 
-def locked(rendered: tuple[Rendered, ...]) -> LockForm:
-    """The lock of these bundles."""
-    return lock.lock(one.inputs for one in rendered)
+def write_lock(workspace: Workspace, rendered: Iterable[Rendered]) -> None:
+    """Write the lock of these bundles; one that cannot be read is written anew."""
+    try:
+        old = lock.read(workspace.folder / lock.FILE)
+    except ProfileError:
+        old = None
+    write_file(workspace.folder / lock.FILE, lock.text(locked(workspace, old, rendered)))
+
+
+def locked(workspace: Workspace, old: LockForm | None, rendered: Iterable[Rendered]) -> LockForm:
+    """The lock of these bundles, and of those of ``old`` that nobody lists any more but whose files are still there."""
+    kept = unlisted(workspace, old)
+    return lock.lock((one.inputs for one in rendered), old, kept)
+
+
+def unlisted(workspace: Workspace, old: LockForm | None) -> tuple[str, ...]:
+    """Where bundles of the lock file stand that the workspace does not list, below its folder; in order."""
+    listed = {d.output for d in workspace.deployments}
+    before = {d["output"] for d in old["deployments"]} if old else set()
+    return tuple(o for o in sorted(before - listed) if inside(o) and (workspace.folder / o / MANIFEST).exists())
+
+
+def forgotten(workspace: Workspace, level: Level = Level.ERROR) -> tuple[Diagnostic, ...]:
+    """GLM537 for each bundle that is still there and not listed any more."""
+    hint = "remove it with `git rm -r`, or list it"
+    folders = [workspace.path(output) for output in unlisted(workspace, lock.read(workspace.folder / lock.FILE))]
+    said = [(f, f"`{f}` was rendered for this workspace, which does not list it any more") for f in folders]
+    return tuple(Diagnostic("GLM537", message, level=level, span=Span(f), hint=hint) for f, message in said)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmdeploy import difference
+from glmdeploy.bundle import MANIFEST
 from glmdeploy.diagnostics import ProfileError
 from glmdeploy.difference.sides import bundle_at, made, workspace_at
 from glmdeploy.gitops import Refused
@@ -26,6 +29,7 @@ class State(StrEnum):
 
     NEW = "new"
     GONE = "gone"
+    UNLISTED = "not listed"  # any more, and the files are still there
     CHANGED = "changed"
     UNCHANGED = "unchanged"
     UNKNOWN = "unknown"
@@ -33,7 +37,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Against:
-    """One bundle: ``difference`` when both sides are known, ``why`` when it is unknown what became of it."""
+    """One bundle: ``difference`` when both sides are known, ``why`` when it is unknown what became of it, or not listed."""
 
     deployment: Deployment
     folder: str
@@ -49,6 +53,11 @@ class Comparison:
     rev: str
     bundles: tuple[Against, ...]
     note: str = ""
+
+    @property
+    def name(self) -> str:
+        """The revision for people: the first 12 digits of a whole commit id."""
+        return self.rev[:12] if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", self.rev) else self.rev
 
 
 def bundles(rev: str, rendered: Sequence[Rendered | Refused]) -> Comparison:
@@ -74,7 +83,9 @@ def _gone(rev: str, space: Workspace, before: Workspace) -> Iterator[Against]:
     for deployment in before.deployments:
         folder = space.path(deployment.output)
         if deployment.output not in listed and bundle_at(folder, rev):
-            yield Against(deployment, folder, State.GONE)
+            there = (Path(folder) / MANIFEST).exists()
+            why = "its files are still there" if there else ""
+            yield Against(deployment, folder, State.UNLISTED if there else State.GONE, why=why)
 
 
 def _one(rev: str, rendered: Rendered | Refused) -> Against:

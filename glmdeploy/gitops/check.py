@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glmdeploy import gitops
-from glmdeploy.bundle import MANIFEST, write_file
-from glmdeploy.diagnostics import Diagnostic, Level, Span
-from glmdeploy.gitops import Refused, Rendered, against, lock
-from glmdeploy.gitops.files import Change, Kind, compare
+from glmdeploy.bundle import MANIFEST
+from glmdeploy.diagnostics import Diagnostic, Level, Span, WriteError
+from glmdeploy.gitops import Refused, Rendered, against, lock, patch
+from glmdeploy.gitops.files import Change, Kind, compare, version
+from glmdeploy.gitops.patch import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from glmdeploy.forms.lock import LockForm
     from glmdeploy.gitops.against import Comparison
@@ -48,7 +50,7 @@ class Checked:
     @property
     def diff(self) -> str:
         """Every difference of files that are ours, as a patch that `git apply` takes."""
-        return "".join(c.diff(str(self.rendered.folder)) for c in self.changes if c.kind is not Kind.STRAY)
+        return "".join(c.diff(self.rendered.folder) for c in self.changes)
 
     def found(self) -> Iterator[Diagnostic]:
         """A diagnostic for each file, with the reasons where the inputs explain it."""
@@ -56,6 +58,8 @@ class Checked:
             code, says, hint = _SAYS[change.kind]
             path = str(self.rendered.folder / change.path)
             notes = self.reasons if change.kind is not Kind.STRAY and change.kind is not Kind.MODE else ()
+            if change.opaque and change.kind is not Kind.STRAY:
+                notes = (*notes, f"not in the patch: {change.opaque}")
             yield Diagnostic(code, f"`{path}` {says}", notes=notes, hint=hint, span=Span(path))
 
     def fix(self) -> None:
@@ -77,6 +81,12 @@ class Report:
     refused: tuple[Refused, ...] = ()
     stopped: tuple[Diagnostic, ...] = ()
     against: Comparison | None = None
+    lock: str = ""  # the patch of the lock file
+
+    @property
+    def patch(self) -> str:
+        """Every difference of files that are ours, and of the lock file, as a patch that `git apply` takes."""
+        return "".join(c.diff for c in self.checked) + self.lock
 
     @property
     def differs(self) -> bool:
@@ -108,15 +118,24 @@ def workspace(space: Workspace, made: tuple[Rendered | Refused, ...], rev: str =
     rendered = tuple(r for r in made if isinstance(r, Rendered))
     refused = tuple(r for r in made if isinstance(r, Refused))
     path = space.folder / lock.FILE
-    old, new = lock.read(path), gitops.locked(rendered)
+    old = lock.read(path)
+    new = gitops.locked(space, old, rendered)
     checked = []
     for one in rendered:
         changes = compare(one.bundle, one.folder, one.deployment.keep)
         reasons = lock.reasons(old, new, one.deployment.output) if changes else ()
         checked.append(Checked(one, changes, reasons))
-    locks = () if refused else tuple(_locks(str(path), old, new, space))
+    locks = () if refused else (*gitops.linked(space), *_locks(str(path), old, new, space))
     twice = tuple(d for d in gitops.shared(space, rendered) if d.level is Level.ERROR)
-    return Report(tuple(checked), locks, refused, twice, against.workspace(rev, space, made) if rev else None)
+    since = against.workspace(rev, space, made) if rev else None
+    stale = not refused and (old is None or lock.outdated(old, new) or any(c.diff for c in checked))
+    return Report(tuple(checked), locks, refused, twice, since, _patch(space.folder, new) if stale else "")
+
+
+def _patch(folder: Path, new: LockForm) -> str:
+    before, opaque = version(folder, lock.FILE)
+    after = Version(lock.text(new), before.executable if before else False)
+    return "" if opaque or before == after else patch.render(folder / lock.FILE, before, after)
 
 
 def _locks(path: str, old: LockForm | None, new: LockForm, space: Workspace) -> Iterator[Diagnostic]:
@@ -124,12 +143,8 @@ def _locks(path: str, old: LockForm | None, new: LockForm, space: Workspace) -> 
     if old is None:
         yield Diagnostic("GLM536", f"`{path}` is missing", span=Span(path), hint=hint)
         return
-    listed = {d["output"] for d in new["deployments"]}
-    for output in sorted({d["output"] for d in old["deployments"]} - listed):
-        folder = space.folder / output
-        if (folder / MANIFEST).exists():
-            message = f"`{folder}` was rendered for this workspace, which does not list it any more"
-            yield Diagnostic("GLM537", message, span=Span(str(folder)), hint="remove it with `git rm -r`, or list it")
+    yield from gitops.forgotten(space)
+    listed = {d.output for d in space.deployments}
     if lock.outdated(old, new):
         notes = tuple(dict.fromkeys(r for output in sorted(listed) for r in lock.reasons(old, new, output)))
         yield Diagnostic("GLM536", f"`{path}` is out of date", span=Span(path), notes=notes, hint=hint)
@@ -137,8 +152,9 @@ def _locks(path: str, old: LockForm | None, new: LockForm, space: Workspace) -> 
 
 def fix(report: Report, space: Workspace | None) -> None:
     """Rewrite what differs and is ours, and the lock file; WriteError for what is in the way."""
+    if space is not None and (links := gitops.linked(space)):
+        raise WriteError(links, clobber=True)
     for checked in report.checked:
         checked.fix()
     if space is not None:
-        rendered = tuple(c.rendered for c in report.checked)
-        write_file(space.folder / lock.FILE, lock.text(gitops.locked(rendered)))
+        gitops.write_lock(space, (c.rendered for c in report.checked))

@@ -6,7 +6,6 @@ of date when it is still as written, and edited by hand when it is not.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import stat
@@ -17,6 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmdeploy.bundle import MANIFEST, recorded
+from glmdeploy.gitops import patch
+from glmdeploy.gitops.ignored import ignored
+from glmdeploy.gitops.patch import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,24 +41,29 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One file that is not as it should be: its path in the bundle, and the texts before and after."""
+    """One file that is not as it should be: its path in the bundle, and how it is before and after."""
 
     path: str
     kind: Kind
-    committed: str | None  # None: there is none, or it is no text
-    expected: str | None
+    before: Version | None  # None: there is none, or it is no text
+    after: Version | None
+    opaque: str = ""  # why what is there cannot be shown as text
 
-    def diff(self, folder: str) -> str:
-        """A unified diff from what is committed to what is rendered, with `a/` and `b/` before the path."""
-        name = f"{folder}/{self.path}".removeprefix("./")
-        before = "/dev/null" if self.kind is Kind.MISSING else f"a/{name}"
-        after = "/dev/null" if self.expected is None else f"b/{name}"
-        lines = difflib.unified_diff(_lines(self.committed), _lines(self.expected), before, after)
-        return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    @property
+    def committed(self) -> str | None:
+        """The text that is there."""
+        return self.before.text if self.before else None
 
+    @property
+    def expected(self) -> str | None:
+        """The text that should be there."""
+        return self.after.text if self.after else None
 
-def _lines(text: str | None) -> list[str]:
-    return (text or "").splitlines(keepends=True)
+    def diff(self, folder: Path) -> str:
+        """A patch from what is committed to what is rendered; empty for what is not ours, or no text."""
+        return (
+            "" if self.opaque or self.kind is Kind.STRAY else patch.render(folder / self.path, self.before, self.after)
+        )
 
 
 def compare(bundle: Bundle, folder: Path, keep: Sequence[str] = ()) -> tuple[Change, ...]:
@@ -65,25 +72,32 @@ def compare(bundle: Bundle, folder: Path, keep: Sequence[str] = ()) -> tuple[Cha
     written = recorded(folder)
     there = set(_files(folder))
     changes = [_change(path, artifact, folder, written) for path, artifact in expected.items()]
-    for path in sorted(there - set(expected)):
+    others = sorted(there - set(expected))
+    unseen = ignored(folder, [path for path in others if path not in written])
+    for path in sorted({*others} - unseen):
         kind = Kind.LEFT_OVER if path in written else Kind.STRAY
         if kind is Kind.LEFT_OVER or not any(fnmatchcase(path, pattern) for pattern in keep):
-            changes.append(Change(path, kind, _text(folder / path), None))
+            before, opaque = version(folder, path)
+            changes.append(Change(path, kind, before, None, opaque))
     return tuple(sorted((c for c in changes if c), key=lambda c: c.path))
 
 
 def _change(path: str, artifact: Artifact, folder: Path, written: dict[str, str]) -> Change | None:
     file = folder / path
-    if not os.path.lexists(file):
-        return Change(path, Kind.MISSING, None, artifact.text)
-    if not file.is_file() or file.is_symlink():
-        return Change(path, Kind.EDITED, None, artifact.text)
-    data = file.read_bytes()
-    if data == artifact.text.encode():
-        executable = bool(file.stat().st_mode & stat.S_IXUSR)
-        return Change(path, Kind.MODE, artifact.text, artifact.text) if executable != artifact.executable else None
-    ours = path == MANIFEST or hashlib.sha256(data).hexdigest() == written.get(path)
-    return Change(path, Kind.OUT_OF_DATE if ours else Kind.EDITED, _text(file), artifact.text)
+    after = Version(artifact.text, artifact.executable)
+    before, opaque = version(folder, path)
+    if not before and not os.path.lexists(file):
+        return Change(path, Kind.MISSING, None, after, opaque)
+    if before == after:
+        return None
+    if before and before.text == after.text:
+        return Change(path, Kind.MODE, before, after)
+    ours = path == MANIFEST or _sha256(file) == written.get(path)
+    return Change(path, Kind.OUT_OF_DATE if ours else Kind.EDITED, before, after, opaque)
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() and not file.is_symlink() else ""
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -93,10 +107,25 @@ def _files(folder: Path) -> Iterator[str]:
             yield Path(root, name).relative_to(folder).as_posix()
 
 
-def _text(file: Path) -> str | None:
-    if not file.is_file() or file.is_symlink() or file.stat().st_size > _MAX_BYTES:
-        return None
+def version(folder: Path, path: str) -> tuple[Version | None, str]:
+    """A file as it is there, or why it cannot be shown as text; neither where there is none."""
+    file = folder / path
+    if opaque := _opaque(folder, file):
+        return None, opaque
+    if not file.exists():
+        return None, ""
     try:
-        return file.read_bytes().decode()
+        return Version(file.read_bytes().decode(), bool(file.stat().st_mode & stat.S_IXUSR)), ""
     except UnicodeDecodeError:
-        return None
+        return None, "it is not UTF-8 text"
+
+
+def _opaque(folder: Path, file: Path) -> str:
+    way = [p for p in (file, *file.parents) if folder in p.parents]
+    if any(p.is_symlink() for p in way):
+        return "it is a link, or below one"
+    if any(p.is_file() for p in way[1:]):
+        return "it is below a file"
+    if file.exists() and not file.is_file():
+        return "it is not a file"
+    return f"it is larger than {_MAX_BYTES:,} bytes" if file.exists() and file.stat().st_size > _MAX_BYTES else ""

@@ -50,4 +50,4 @@ def _verb(count: int, one: str, several: str) -> str:
 def _against(comparison: Comparison) -> str:
     counted = Counter(a.state for a in comparison.bundles)
     listed = ", ".join(f"{counted[state]} {state.value}" for state in State if counted[state])
-    return f"Against `{comparison.rev}`: {listed}"
+    return f"Rendered against `{comparison.name}`: {listed}"

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 from glmdeploy.difference import json_form
-from glmdeploy.gitops.files import Kind
 from glmdeploy.gitops.headline import headline
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def _bundle(checked: Checked) -> CheckedForm:
             {
                 "path": str(folder / c.path),
                 "kind": c.kind.value,
-                "diff": "" if c.kind is Kind.STRAY else c.diff(str(folder)),
+                "diff": c.diff(folder),
             }
             for c in checked.changes
         ],

@@ -18,7 +18,7 @@ from glmdeploy.diagnostics import Diagnostic, ProfileError, Span
 from glmdeploy.forms.lock import DeploymentLock, LockForm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from glmdeploy.plan import Plan
@@ -63,18 +63,20 @@ def _digest(data: Any) -> str:
     return sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def lock(inputs: Iterable[Inputs]) -> LockForm:
-    """The lock of these bundles."""
-    rendered = sorted(inputs, key=lambda i: i.deployment.output)
-    files: dict[str, str] = {}
+def lock(inputs: Iterable[Inputs], old: LockForm | None = None, kept: Sequence[str] = ()) -> LockForm:
+    """The lock of these bundles, and of those of ``old`` whose outputs are ``kept``."""
+    rendered = tuple(inputs)
+    entries = [d for d in old["deployments"] if d["output"] in kept] if old else []
+    files = {name: old["catalogue"].get(name, "") for d in entries for name in d["catalogue"]} if old else {}
     for one in rendered:
         files |= one.catalogue()
+    entries += [one.entry() for one in rendered]
     return {
         "format": "glmdeploy-lock/v1",
         "tool": __version__,
         "templates": _templates(),
         "catalogue": dict(sorted(files.items())),
-        "deployments": [one.entry() for one in rendered],
+        "deployments": sorted(entries, key=lambda d: d["output"]),
     }
 
 

@@ -41,7 +41,7 @@ def render(report: Report) -> str:
 def _parts(report: Report) -> Iterator[Part]:
     if rows := list(_rows(report)):
         titles = ["bundle", "profile", "environment", "state"]
-        titles += [f"against {code(report.against.rev)}"] if report.against else []
+        titles += [f"rendered against {code(report.against.name)}"] if report.against else []
         yield Part("the table of bundles", rows, f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}\n")
     if report.errors:
         yield Part("the errors", [_said(d) for d in report.errors], "**Errors**\n\n")
@@ -112,7 +112,7 @@ def _lines(delta: FileDelta | None) -> str:
 
 
 def _against(comparison: Comparison) -> Iterator[Part]:
-    rev = code(comparison.rev)
+    rev = code(comparison.name)
     if comparison.note:
         yield Part("a note", [f"Note: {escaped(cut(comparison.note, 2 * LONGEST))}."], "")
     for bundle in comparison.bundles:

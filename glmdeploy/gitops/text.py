@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glmdeploy.diagnostics import printable, render_text
 from glmdeploy.difference import text
+from glmdeploy.gitops import patch
 from glmdeploy.gitops.against import State
 from glmdeploy.units import plural
 
@@ -16,20 +20,31 @@ if TYPE_CHECKING:
 
 def render(report: Report) -> str:
     """All of it, without colour."""
-    parts = [patch(report), render_text((*report.found, *report.errors)), revision(report), summary(report)]
+    parts = [
+        report.patch,
+        where(report),
+        render_text((*report.found, *report.errors)),
+        revision(report),
+        summary(report),
+    ]
     return "\n".join(part for part in parts if part)
 
 
-def patch(report: Report) -> str:
-    """Every difference of files that are ours, as a patch that `git apply` takes."""
-    return "".join(c.diff for c in report.checked)
+def where(report: Report) -> str:
+    """Where the patch is to be applied; empty when that is here, or when there is none."""
+    tops = {patch.top(c.rendered.folder) for c in report.checked} - {Path.cwd()}
+    if not report.patch or not tops:
+        return ""
+    folder = shlex.quote(os.path.relpath(min(tops)))
+    return f"paths of the patch start at the top of the repository: `git -C {printable(folder)} apply`\n"
 
 
 def summary(report: Report) -> str:
     """How many bundles were compared, and how many of them differ."""
     bad = sum(bool(c.changes) for c in report.checked)
     differ = f"{bad} differs" if bad == 1 else f"{bad} differ"
-    return f"{plural(len(report.checked), 'bundle')}: {differ if bad else 'as rendered'}\n"
+    locks = f"; {printable(report.locks[0].message)}" if report.locks else ""
+    return f"{plural(len(report.checked), 'bundle')}: {differ if bad else 'as rendered'}{locks}\n"
 
 
 def revision(report: Report) -> str:

@@ -222,7 +222,8 @@ An earlier render wrote it, and the profile does not render to it any more. The 
     "GLM534": """A file in a bundle's folder is not glmdeploy's
 
 It may be a stray copy that a `kubectl apply -f` of the folder would take along. Move it away, or name it under `keep` of
-the deployment in `glmdeploy.yaml`, where the patterns are those of a shell. Nothing removes it. Exit code 3.""",
+the deployment in `glmdeploy.yaml`, where the patterns are those of a shell. Nothing removes it, and it
+is in no patch. What git ignores is no stray. Exit code 3.""",
     "GLM535": """A file of a bundle lost or gained its executable bit
 
 Launch scripts are executable, and Git records it. Exit code 3.""",
@@ -232,7 +233,8 @@ Launch scripts are executable, and Git records it. Exit code 3.""",
 or older than the profiles; `render --all` writes it. A newer glmdeploy alone does not make it out of date. Exit code 3.""",
     "GLM537": """A bundle that the workspace does not list any more
 
-Its folder is still there, and a cluster may still be told to run it. Remove it, or list it again.""",
+Its folder is still there, and a cluster may still be told to run it. `render --all` warns of it, and `check` ends with exit
+code 3 as long as it is there: the lock file keeps it in mind. Remove it, and render again; or list it.""",
     "GLM570": """A workspace is there already
 
 `init` starts a repository. Where a `glmdeploy.yaml` or the profile stands that it would write, with another text, it
