@@ -4,6 +4,8 @@ The same object is built from command-line options, so that both mean the same t
 are the documentation: `glmdeploy schema` prints them.
 """
 
+# Over 300 lines: one schema, read from top to bottom, and how its errors become diagnostics.
+
 from __future__ import annotations
 
 import re

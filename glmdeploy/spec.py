@@ -3,6 +3,8 @@
 Unknown and ambiguous names end here as GLM1xx diagnostics that list the nearest ones.
 """
 
+# Over 300 lines: one resolution, a step for each section of the profile.
+
 from __future__ import annotations
 
 import difflib

@@ -392,6 +392,7 @@ def test_wrong_words_are_named(framework: str, version: str, words: str, code: s
     assert code in [e.partition(" ")[0] for e in _errors(framework, version, words.split())]
 
 
+# The published cells are data of others, which this repository does not ship.
 @pytest.mark.skipif(not FACTS.is_dir(), reason="SKIPPED: the published cells are not beside this checkout")
 @pytest.mark.parametrize("version", ["0.5.15", "0.5.19", "0.5.23"])
 def test_published_sglang_cells_pass_or_fail_with_the_reason(version: str) -> None:
@@ -404,6 +405,7 @@ def test_published_sglang_cells_pass_or_fail_with_the_reason(version: str) -> No
     assert bool(named) == (version != "0.5.23")
 
 
+# The published cells are data of others, which this repository does not ship.
 @pytest.mark.skipif(not FACTS.is_dir(), reason="SKIPPED: the published cells are not beside this checkout")
 @pytest.mark.parametrize("version", ["0.23.0", "0.33.0"])
 def test_published_vllm_cells_get_the_engines_own_verdict(version: str) -> None:

@@ -428,6 +428,7 @@ def recorder() -> Iterator[tuple[str, list[tuple[str, str | None, Any]]]]:
         thread.join()
 
 
+# The program is a user's curl: there is nothing to run it with where there is none.
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 @pytest.mark.parametrize("key", ["GLM_API_KEY", ""])
 def test_curl_sends_what_the_engines_read(key: str, recorder: tuple[str, Any], tmp_path: Path) -> None:

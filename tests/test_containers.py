@@ -70,6 +70,7 @@ def _skip(reason: str) -> NoReturn:
     reason = f"CONTAINERS NOT RUN: {reason}"
     if {"1", "podman"} & set(os.environ.get("GLMDEPLOY_REQUIRE_TOOLS", "").split()):
         pytest.fail(reason, pytrace=False)
+    # Only a machine with podman and root can start containers; .ci/run requires it where it installed it.
     pytest.skip(reason)
 
 

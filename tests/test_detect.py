@@ -476,6 +476,7 @@ def test_nvml_is_asked_through_the_real_bindings(tmp_path: Path) -> None:
     try:
         subprocess.run(["cc", "-shared", "-fPIC", "-o", library, tmp_path / "nvml.c"], check=True)
     except FileNotFoundError:
+        # the stand-in for the driver's library is built here: no binary is committed
         pytest.skip("no C compiler")
     code = "from glmdeploy.detect import nvidia; print(nvidia.from_nvml())"
     env = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
@@ -487,6 +488,7 @@ def test_nvml_is_asked_through_the_real_bindings(tmp_path: Path) -> None:
 def test_nvml_without_a_driver_gives_its_reason() -> None:
     pytest.importorskip("pynvml")
     if Path("/proc/driver/nvidia").exists():
+        # NVML answers there, and the test is about a host where it cannot
         pytest.skip("this machine has a driver")
     with pytest.raises(nvidia.NotReadError, match="Not Found"):
         nvidia.from_nvml()

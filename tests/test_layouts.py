@@ -115,6 +115,7 @@ def _cells() -> list[dict[str, Any]]:
     return [c for c in cells if c["hardware"] != "a3" and c["strategy"] != "mtp-314"]
 
 
+# The published cells are data of others, which this repository does not ship.
 @pytest.mark.skipif(not FACTS.is_dir(), reason="SKIPPED: the published cells are not beside this checkout")
 def test_our_options_equal_the_published_cells() -> None:
     """30 verified cells, and 24 that nobody has verified: our command line says all that theirs do, and the same."""
@@ -149,6 +150,7 @@ def _vllm_meaning(words: list[str]) -> dict[str, tuple[str, ...]]:
     return {g.option.name: g.values for g in line.given if g.option.name not in _VLLM_OURS}
 
 
+# The published cells are data of others, which this repository does not ship.
 @pytest.mark.skipif(not FACTS.is_dir(), reason="SKIPPED: the published cells are not beside this checkout")
 def test_our_options_equal_the_published_vllm_cells() -> None:
     """All 60 that the recipe's site synthesizes; its ten guide commands differ for the catalogue's reasons."""

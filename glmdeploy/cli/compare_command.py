@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SECONDS = click.FloatRange(min=0.1, max=86_400)
 
 
+# `command` is long by its options and its help, which click reads from signature and docstring.
 @click.command(name="compare")
 @click.argument("url_a", metavar="URL_A")
 @click.argument("url_b", metavar="URL_B")

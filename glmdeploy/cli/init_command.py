@@ -21,6 +21,7 @@ _GPUS, _FRAMEWORK = "8xH200", "sglang"
 _CI: dict[str, scaffold.CI] = {"github": "github", "gitlab": "gitlab", "none": "none"}
 
 
+# `command` is long by its options and its help, which click reads from signature and docstring.
 @click.command(name="init")
 @described
 @click.option(

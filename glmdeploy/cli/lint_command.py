@@ -16,6 +16,7 @@ from glmdeploy.lint.search import find
 from glmdeploy.lint.uses import mendable
 
 
+# `command` is long by its options and its help, which click reads from signature and docstring.
 @click.command(name="lint")
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option("--bundle", metavar="DIR", help="Judge a bundle's YAML, edited or not, or any folder of manifests.")

@@ -32,6 +32,7 @@ def _checks(context: click.Context, parameter: click.Parameter, value: tuple[str
     return tuple(words)
 
 
+# `command` is long by its options and its help, which click reads from signature and docstring.
 @click.command(name="probe")
 @click.argument("url", metavar="URL")
 @click.option("--key-env", metavar="NAME", help="Environment variable that holds the key.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from glmdeploy.pipeline import Outcome
 
 
+# `command` is long by its options and its help, which click reads from signature and docstring.
 @click.command(name="render")
 @deployment
 @click.option(

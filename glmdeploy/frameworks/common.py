@@ -1,5 +1,7 @@
 """What the frameworks share: legality by divisibility, settings to try, and how memory is divided."""
 
+# Over 300 lines: what every engine shares stands in one base class.
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

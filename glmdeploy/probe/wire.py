@@ -156,6 +156,6 @@ def _encrypted(sock: socket.socket, address: Address, deadline: Deadline) -> ssl
     sock.settimeout(deadline.left())  # Python counts the handshake as one operation
     try:
         return ssl.create_default_context().wrap_socket(sock, server_hostname=address.host)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: no socket stays open, and it is raised again
         sock.close()
         raise

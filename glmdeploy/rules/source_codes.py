@@ -1,5 +1,7 @@
 """Pages of the codes that the layers below the rules emit: files, schema, names, writing."""
 
+# Over 300 lines: a table of pages, one for each code.
+
 from __future__ import annotations
 
 PAGES: dict[str, str] = {
